@@ -1,0 +1,139 @@
+package spec
+
+import (
+	"fmt"
+
+	"github.com/fastx-kit/fastx-kit/daemon/diag"
+	"github.com/fastx-kit/fastx-kit/daemon/fileset"
+	"github.com/fastx-kit/fastx-kit/daemon/natsconf"
+	"github.com/fastx-kit/fastx-kit/daemon/spec/syntax"
+)
+
+// Format is the newest format of a tree (FX_FORMAT) that this version knows.
+const Format = 1
+
+// Input is all that a node's configuration depends on.
+type Input struct {
+	Set       fileset.Set       // the files of FX_CONFIG_DIR, and under their absolute names the node file, the package's defaults and what References names
+	Environ   map[string]string // the process environment
+	Dirs      Dirs
+	NodeFile  string // the node file's name in the set; "" = none
+	Defaults  string // the name of the package's defaults.env in the set; "" = none
+	Hostname  string // the node's name where FX_NODE_NAME gives none
+	Format    int    // the newest format this node knows; 0 = Format
+	DaemonUID int
+	DaemonGID int
+}
+
+// Load says what the files mean and everything that is wrong with them, in file order.
+//
+// It touches nothing but its input. The Config is complete even when there are errors: what
+// cannot be used keeps its default, and an error stands under the file
+// that is to blame, so that a caller may hold back single objects.
+//
+//  1. The environment comes first: it says which format the tree has and which files count.
+//  2. Every file's name, readability, emptiness and owner are checked.
+//  3. Each file is read into its part of the Config.
+//  4. What files say about each other is checked.
+func Load(in Input) (*Config, diag.List) {
+	if in.Format == 0 {
+		in.Format = Format
+	}
+	l := &loader{in: in, cfg: &Config{}, docs: map[string]*syntax.Doc{}, origins: map[string]origin{}}
+	l.environment() // 1
+	l.checkFiles()  // 2
+	l.transporter() // 3
+	l.nats()
+	l.profiles()
+	l.apps()
+	l.permissions()
+	l.htpasswd()
+	l.https()
+	l.logLevel()
+	l.removed()
+	l.others()
+	l.checkApps() // 4
+	l.checkToken()
+	l.problems.Sort()
+	return l.cfg, l.problems
+}
+
+// loader carries what one Load has gathered.
+type loader struct {
+	in       Input
+	cfg      *Config
+	docs     map[string]*syntax.Doc // by file name
+	origins  map[string]origin      // by environment key: the strongest file that sets it
+	problems diag.List
+	lenient  bool // the tree is of a newer format: unknown keys only warn
+}
+
+func (l *loader) add(problems ...diag.Diagnostic) { l.problems = append(l.problems, problems...) }
+
+// at reports a problem with a line of a file; with the zero Line, with the whole file.
+func (l *loader) at(file string, line syntax.Line, s diag.Severity, code, key, summary, remedy string) {
+	l.add(diag.Diagnostic{File: file, Line: line.Num, Col: line.Col, Key: key,
+		Severity: s, Code: code, Summary: summary, Remedy: remedy})
+}
+
+// read parses a file that is in the set. Each file is read once.
+func (l *loader) read(name string, parse func(string, []byte) (*syntax.Doc, diag.List)) (*syntax.Doc, bool) {
+	f, ok := l.in.Set.Lookup(name)
+	if !ok || f.Err != nil {
+		return &syntax.Doc{Name: name}, false
+	}
+	if doc, ok := l.docs[name]; ok {
+		return doc, true
+	}
+	doc, problems := parse(name, f.Data)
+	l.add(problems...)
+	l.docs[name] = doc
+	return doc, true
+}
+
+// nats reads nats-server.conf.
+func (l *loader) nats() {
+	f, ok := l.in.Set.Lookup("nats-server.conf")
+	if !ok || f.Err != nil || len(f.Data) == 0 {
+		return
+	}
+	conf, problems := natsconf.Parse(f.Name, f.Data)
+	l.cfg.NATS = conf
+	l.add(problems...)
+}
+
+// logLevel reads loglevel.ini.
+func (l *loader) logLevel() {
+	l.cfg.LogLevel = LogLevel{"**": "info"}
+	l.decode(logLevelFile, logLevelFile, &l.cfg.LogLevel)
+}
+
+// removed reads removed.ini.
+func (l *loader) removed() {
+	doc := l.decode(removedFile, removedFile, &l.cfg.Removed)
+	line := find(doc, "removed", "files")
+	for _, name := range l.cfg.Removed {
+		if _, there := l.in.Set.Lookup(name); there {
+			l.at(removedFile, line, diag.Error, "removed-is-there", "removed.files",
+				fmt.Sprintf("%s is said to be gone and is there", show(name)), "remove the file, or its name here")
+		}
+		if _, known := KindOf(name); !known {
+			l.at(removedFile, line, diag.Warning, "unknown-file", "removed.files",
+				fmt.Sprintf("%s is no file of this configuration", show(name)), didYouMean(name, SecurityFiles(), "remove its name here"))
+		}
+	}
+}
+
+// others reads the files that this version does not act on, for what is wrong in them all the same.
+func (l *loader) others() {
+	for _, f := range l.in.Set.Files() {
+		k, known := KindOf(f.Name)
+		if !known || k.Acted {
+			continue
+		}
+		if k.Dialect == DialectINI {
+			l.decode(f.Name, k.Pattern, nil)
+		}
+		l.at(f.Name, syntax.Line{}, diag.Warning, "not-acted-on", "", "is not acted on by this version yet", "it may stay")
+	}
+}

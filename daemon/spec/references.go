@@ -1,0 +1,99 @@
+package spec
+
+import (
+	"maps"
+	"path"
+	"slices"
+
+	"github.com/fastx-kit/fastx-kit/daemon/fileset"
+	"github.com/fastx-kit/fastx-kit/daemon/natsconf"
+	"github.com/fastx-kit/fastx-kit/daemon/spec/syntax"
+)
+
+// References lists the absolute names of the files that keys name: certificates, private keys, CA
+// files, scripts. A change of one of them is a change of the configuration. What
+// lies behind a name is found once that file is itself in the set, so that a reader calls References
+// until nothing new comes.
+func References(set fileset.Set) []string {
+	names := map[string]bool{}
+	for _, f := range set.Files() {
+		k, known := KindOf(f.Name)
+		switch {
+		case f.Err != nil:
+		case path.IsAbs(f.Name):
+			envReferences(set, f, names)
+		case !known:
+		case k.Dialect == DialectEnv:
+			envReferences(set, f, names)
+		case k.Dialect == DialectINI:
+			iniReferences(f, k.Pattern, names)
+		case k.Dialect == DialectNATS:
+			natsReferences(f, names)
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// References lists what the set's files and the process environment name.
+func (in Input) References() []string {
+	names := map[string]bool{}
+	for key, value := range in.Environ {
+		addReference(in.Set, "", syntax.Line{Key: key, Value: value}, envFile, names)
+	}
+	for _, name := range References(in.Set) {
+		names[name] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// envReferences looks into a dotenv file, or one that may be: the node file goes by any absolute name.
+func envReferences(set fileset.Set, f fileset.File, names map[string]bool) {
+	doc, problems := syntax.ParseEnv(f.Name, f.Data)
+	if problems.HasErrors() && path.IsAbs(f.Name) {
+		return
+	}
+	for _, line := range doc.Entries() {
+		addReference(set, "", line, envFile, names)
+	}
+}
+
+func iniReferences(f fileset.File, pattern string, names map[string]bool) {
+	doc, _ := syntax.ParseINI(f.Name, f.Data)
+	for _, line := range doc.Entries() {
+		addReference(fileset.Set{}, line.Section, line, pattern, names)
+	}
+}
+
+// addReference adds what a line names, and for the node's own transporter secret what that file names.
+func addReference(set fileset.Set, section string, line syntax.Line, pattern string, names map[string]bool) {
+	s, ok := Lookup(pattern, section, line.Key)
+	if !ok || s.Type != TypePath || s.Scope == ScopeBefore || line.Value == "" || s.Check(line.Value) != nil {
+		return
+	}
+	name := path.Clean(line.Value)
+	names[name] = true
+	if f, there := set.Lookup(name); there && f.Err == nil && s.Key == "FX_TRANSPORTER_SECRET" {
+		iniReferences(f, transporterFile, names)
+	}
+}
+
+func natsReferences(f fileset.File, names map[string]bool) {
+	conf, _ := natsconf.Parse(f.Name, f.Data)
+	if conf == nil {
+		return
+	}
+	blocks := []*natsconf.TLS{conf.TLS}
+	if conf.Cluster != nil {
+		blocks = append(blocks, conf.Cluster.TLS)
+	}
+	for _, t := range blocks {
+		if t == nil {
+			continue
+		}
+		for _, name := range []string{t.CertFile, t.KeyFile, t.CAFile} {
+			if path.IsAbs(name) {
+				names[path.Clean(name)] = true
+			}
+		}
+	}
+}

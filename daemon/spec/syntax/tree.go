@@ -1,0 +1,104 @@
+package syntax
+
+import (
+	"strings"
+
+	"github.com/fastx-kit/fastx-kit/daemon/diag"
+)
+
+// Kind says what a line is.
+type Kind int
+
+// The kinds of lines.
+const (
+	Blank   Kind = iota
+	Comment      // # or ; first
+	Section      // [name]
+	Entry        // key = value, or user:hash
+	Bad          // broken; a diagnostic says how
+)
+
+// Line is one line of a file. Columns count bytes from 1.
+type Line struct {
+	Kind     Kind
+	Text     string // the whole line with its line end: all texts together are the file
+	Num      int    // from 1
+	Section  string // the section it opens or stands in; "" before the first
+	Key      string // of an Entry, without the [] of an array
+	Array    bool   // written key[] = value
+	Col      int    // where the section's name or the key begins
+	ValueCol int    // where the value begins, with its quotes
+	Raw      string // the value as it is written, with its quotes
+	Value    string // the value as it is meant
+}
+
+// Doc is one file.
+type Doc struct {
+	Name  string
+	Lines []Line
+
+	prefix string // the byte order mark, if there was one
+}
+
+// String gives back the file, byte for byte.
+func (d *Doc) String() string {
+	var b strings.Builder
+	b.WriteString(d.prefix)
+	for _, l := range d.Lines {
+		b.WriteString(l.Text)
+	}
+	return b.String()
+}
+
+// Entries are the lines that set something, in their order.
+func (d *Doc) Entries() []Line { return d.only(Entry) }
+
+// Sections are the lines that open a section, in their order.
+func (d *Doc) Sections() []Line { return d.only(Section) }
+
+func (d *Doc) only(k Kind) []Line {
+	var out []Line
+	for _, l := range d.Lines {
+		if l.Kind == k {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// MapValues gives back the file with each value replaced, quotes and all, by what f
+// makes of its line; where f returns false the value stays.
+func (d *Doc) MapValues(f func(Line) (string, bool)) string {
+	var b strings.Builder
+	b.WriteString(d.prefix)
+	for _, l := range d.Lines {
+		text := l.Text
+		if l.Kind == Entry {
+			if v, ok := f(l); ok {
+				at := l.ValueCol - 1
+				text = text[:at] + v + text[at+len(l.Raw):]
+			}
+		}
+		b.WriteString(text)
+	}
+	return b.String()
+}
+
+// reader collects what one file holds and what is wrong with it.
+type reader struct {
+	doc      *Doc
+	problems diag.List
+}
+
+// fail marks a line as broken.
+func (r *reader) fail(l *Line, col int, summary, remedy string) {
+	l.Kind = Bad
+	r.report(diag.Error, "syntax", l.Num, col, "", summary, remedy)
+}
+
+func (r *reader) report(s diag.Severity, code string, line, col int, key, summary, remedy string) {
+	r.problems = append(r.problems, diag.Diagnostic{
+		File: r.doc.Name, Line: line, Col: col, Key: key,
+		Severity: s, Code: code, Summary: summary, Remedy: remedy,
+	})
+}

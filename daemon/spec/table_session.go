@@ -1,0 +1,70 @@
+package spec
+
+const (
+	appFile     = "apps/*.ini"
+	profileFile = "performance/*.ini"
+)
+
+// appSettings are the keys of apps/*.ini.
+func appSettings() []Setting {
+	f := appFile
+	return []Setting{
+		{File: f, Key: "name", Type: TypeText,
+			Doc:  "The name that users see; the file's base name when absent.",
+			into: to(func(a *App) *string { return &a.Name })},
+		{File: f, Key: "command", Type: TypeCommand,
+			Doc:  "What the user's shell runs; the session ends when it ends.",
+			into: to(func(a *App) *string { return &a.Command })},
+		{File: f, Key: "geometry", Type: TypeGeometry,
+			Doc:  "The display's size, such as 1280x800, or rootless for windows without a desktop.",
+			into: to(func(a *App) *string { return &a.Geometry })},
+		{File: f, Key: "icon", Type: TypeText,
+			Doc:  "The icon's file name.",
+			into: to(func(a *App) *string { return &a.Icon })},
+		{File: f, Key: "groups", Type: TypeList,
+			Doc:  "Who may start it; everyone when absent.",
+			into: to(func(a *App) *[]string { return &a.Groups })},
+		{File: f, Key: "profile", Type: TypeText,
+			Doc:  "The session profile, a file of performance/ without .ini; default when absent.",
+			into: to(func(a *App) *string { return &a.Profile })},
+		{File: f, Key: "startDbus", Type: TypeBool, Default: "false",
+			Doc:  "Give the session a D-Bus session bus of its own.",
+			into: to(func(a *App) *bool { return &a.StartDBus })},
+		{File: f, Key: "schedule", Type: TypeText, Doc: "The scheduler, a directory of schedule/."},
+		{File: f, Key: "scheduleDir", Type: TypePath, Doc: "The scheduler's directory."},
+		{File: f, Key: "strict", Type: TypeBool, Doc: "As the published product has it."},
+		{File: f, Key: "forms", Type: TypeList, Doc: "Forms that users fill in before the start."},
+		{File: f, Key: "overrideDefaultForms", Type: TypeBool, Doc: "Show only the application's own forms."},
+		{File: f, Key: "image", Type: TypeText, Doc: "The container image of the session."},
+		{File: f, Key: "imageTag", Type: TypeText, Doc: "The container image's tag."},
+		{File: f, Key: "imagePullPolicy", Type: TypeText, Doc: "When the container image is fetched."},
+		{File: f, Section: "nodeMetadataFilter", Key: "*", Type: TypeList, Doc: "Metadata that a node must have."},
+		{File: f, Section: "schedule", Key: "dir", Type: TypeText, Doc: "The scheduler, a directory of schedule/."},
+		{File: f, Section: "schedule.data", Key: "*", Type: TypeText, Doc: "What the scheduler is given."},
+	}
+}
+
+// profileSettings are the keys of performance/*.ini.
+func profileSettings() []Setting {
+	f := profileFile
+	return []Setting{
+		{File: f, Key: "max_geometry", Type: TypeSize,
+			Doc:  "The largest display; no limit when absent.",
+			into: to(func(p *Profile) *Size { return &p.MaxGeometry })},
+		{File: f, Key: "sessions_per_user", Type: TypeCount, Default: "0",
+			Doc:  "The most sessions of one user in the cluster; 0 is no limit.",
+			into: to(func(p *Profile) *int { return &p.SessionsPerUser })},
+		{File: f, Key: "sessions_total", Type: TypeCount, Default: "0",
+			Doc:  "The most sessions of all users in the cluster; 0 is no limit.",
+			into: to(func(p *Profile) *int { return &p.SessionsTotal })},
+		{File: f, Key: "idle_timeout", Type: TypeDuration, Doc: "When a session without input is disconnected."},
+		{File: f, Key: "disconnect_timeout", Type: TypeDuration, Doc: "When a session that nobody is connected to is ended."},
+		{File: f, Key: "clipboard", Type: TypeText, Default: "bidirectional",
+			Allowed: []string{"bidirectional", "local-to-remote", "remote-to-local", "disabled"},
+			Doc:     "Which way the clipboard may go."},
+		{File: f, Key: "memory_max", Type: TypeMemory, Doc: "The most memory of a session, such as 8G."},
+		{File: f, Key: "cpu_quota", Type: TypePercent, Doc: "The most CPU time of a session; 200% is two cores."},
+		{File: f, Key: "tasks_max", Type: TypeCount, Doc: "The most processes and threads of a session."},
+		{File: f, Key: "io_weight", Type: TypeCount, Doc: "A session's share of the disks, 1 to 10000."},
+	}
+}

@@ -1,0 +1,277 @@
+package spec
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Type says what values a setting takes.
+type Type string
+
+// The types. Their text is what the documentation and the diagnostics say.
+const (
+	TypeText     Type = "text"
+	TypeCommand  Type = "command line"
+	TypeBool     Type = "true or false"
+	TypeCount    Type = "whole number"
+	TypeDuration Type = "duration such as 90s, 30m or 24h"
+	TypeList     Type = "list, separated by commas"
+	TypePath     Type = "absolute path"
+	TypeGeometry Type = "WIDTHxHEIGHT or rootless"
+	TypeSize     Type = "WIDTHxHEIGHT"
+	TypeLevel    Type = "permission level"
+	TypeAddress  Type = "HOST:PORT"
+	TypeURLs     Type = "list of transporter URLs"
+	TypeNetworks Type = "list of addresses or networks"
+	TypeServices Type = "list of components"
+	TypeNode     Type = "node name"
+	TypeSeed     Type = "NATS nkey seed"
+	TypeToken    Type = "secret"
+	TypeMemory   Type = "amount of memory such as 512M or 8G"
+	TypePercent  Type = "percentage"
+)
+
+// fault is why a value is refused: what is wrong and what to do. It never holds a secret.
+type fault struct{ summary, remedy string }
+
+func (f *fault) Error() string { return f.summary + "; " + f.remedy }
+
+func faultf(remedy, format string, args ...any) *fault {
+	return &fault{fmt.Sprintf(format, args...), remedy}
+}
+
+// Check says what is wrong with a value, or nil. A list is given item by item.
+func (s Setting) Check(values ...string) error {
+	if _, f := s.parse(values); f != nil {
+		return f
+	}
+	return nil
+}
+
+// parse makes a typed value of the text of one; the type of the result is the one
+// that the setting's binding takes.
+func (s Setting) parse(values []string) (any, *fault) {
+	if s.IsList() {
+		return s.parseList(values)
+	}
+	if len(values) != 1 {
+		return nil, faultf("write "+s.Key+" = value, without []", "is not a list")
+	}
+	v := values[0]
+	if f := s.allowed(v); f != nil {
+		return nil, f
+	}
+	if v == "" && s.Default == "" && slices.Contains([]Type{TypePath, TypeAddress}, s.Type) {
+		return v, nil
+	}
+	return s.parseOne(v)
+}
+
+func (s Setting) parseList(values []string) (any, *fault) {
+	for _, v := range values {
+		if f := s.item(v); f != nil {
+			return nil, f
+		}
+	}
+	switch s.Type {
+	case TypeNetworks:
+		return parseNetworks(values), nil
+	case TypeServices:
+		return parseServices(values)
+	default:
+		return values, nil
+	}
+}
+
+// item says what is wrong with one item of a list, or nil.
+func (s Setting) item(v string) *fault {
+	switch s.Type {
+	case TypeURLs:
+		return checkURL(v)
+	case TypeNetworks:
+		_, err := parseNetwork(v)
+		return faultIf(err != nil, "write it such as 10.0.0.0/8 or 127.0.0.1", "%s is not an address or network", show(v))
+	default:
+		return s.allowed(v)
+	}
+}
+
+func (s Setting) parseOne(v string) (any, *fault) {
+	switch s.Type {
+	case TypeCommand:
+		return v, faultIf(strings.TrimSpace(v) == "", "write the command to run", "is empty")
+	case TypeBool:
+		return v == "true", faultIf(v != "true" && v != "false", "write true or false", "%s is neither true nor false", show(v))
+	case TypeCount:
+		n, err := strconv.Atoi(v)
+		return n, faultIf(err != nil || n < 0, "write a whole number such as 10", "%s is not a whole number", show(v))
+	case TypeDuration:
+		d, err := time.ParseDuration(v)
+		return d, faultIf(err != nil || d < 0, "write it with its unit, such as 90s, 30m or 24h", "%s is not a duration", show(v))
+	case TypePath:
+		return path.Clean(v), faultIf(!path.IsAbs(v), "write the whole path from / on", "%s is not an absolute path", show(v))
+	case TypeGeometry:
+		return v, faultIf(CheckGeometry(v) != nil, "write a size such as 1280x800, or rootless", "%s is not a geometry", show(v))
+	case TypeSize:
+		size, err := ParseSize(v)
+		return size, faultIf(err != nil, "write a size such as 1920x1200", "%s is not a size", show(v))
+	case TypeLevel:
+		l, err := ParseLevel(v)
+		return l, faultIf(err != nil, "write one of "+strings.Join(levelNames[:], ", "), "%s is not a level", show(v))
+	case TypeAddress:
+		return v, checkAddress(v)
+	case TypeNode:
+		return v, faultIf(!nodeName.MatchString(v), "use letters, digits, dots, - and _ only", "%s is not a node name", show(v))
+	case TypeSeed, TypeToken:
+		return v, checkSecret(s.Type, v)
+	case TypeMemory:
+		return v, faultIf(!memory.MatchString(v), "write it such as 512M or 8G", "%s is not an amount of memory", show(v))
+	case TypePercent:
+		return v, faultIf(!percent.MatchString(v), "write it such as 200%", "%s is not a percentage", show(v))
+	default:
+		return v, nil
+	}
+}
+
+var (
+	nodeName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?$`)
+	memory   = regexp.MustCompile(`^[1-9][0-9]*[KMGT]?$`)
+	percent  = regexp.MustCompile(`^[1-9][0-9]*%$`)
+	seed     = regexp.MustCompile(`^SU[A-Z2-7]{56}$`)
+	bcrypt   = regexp.MustCompile(`^\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}$`)
+)
+
+func faultIf(bad bool, remedy, format string, args ...any) *fault {
+	if !bad {
+		return nil
+	}
+	return faultf(remedy, format, args...)
+}
+
+// show quotes a value for a message and cuts it to what fits one.
+func show(v string) string {
+	const most = 60
+	if r := []rune(v); len(r) > most {
+		v = string(r[:most]) + "…"
+	}
+	return strconv.Quote(v)
+}
+
+func (s Setting) allowed(v string) *fault {
+	if len(s.Allowed) == 0 || slices.Contains(s.Allowed, v) {
+		return nil
+	}
+	remedy := "write one of " + strings.Join(s.Allowed, ", ")
+	if near := Suggest(v, s.Allowed); near != "" {
+		remedy = fmt.Sprintf("did you mean %q? The choice is %s", near, strings.Join(s.Allowed, ", "))
+	}
+	return faultf(remedy, "%s is not known", show(v))
+}
+
+func checkAddress(v string) *fault {
+	host, port, err := net.SplitHostPort(v)
+	n, portErr := strconv.ParseUint(port, 10, 16)
+	bad := err != nil || portErr != nil || strconv.FormatUint(n, 10) != port || strings.ContainsFunc(host, unicode.IsSpace)
+	return faultIf(bad, "write it such as 0.0.0.0:3300, [::1]:3300 or :3300", "%s is not HOST:PORT", show(v))
+}
+
+// checkURL accepts what the NATS client does, but for credentials: those have their own keys.
+func checkURL(v string) *fault {
+	full := v
+	if !strings.Contains(v, "://") {
+		full = "nats://" + v
+	}
+	u, err := url.Parse(full)
+	const remedy = "write it such as tls://transporter.example.com:4222"
+	switch {
+	case strings.Contains(v, "@"):
+		return faultf("put the seed or token under its own key", "a URL cannot hold a user or password")
+	case err != nil || u.Hostname() == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "":
+		return faultf(remedy, "%s is not a transporter URL", show(v))
+	case !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme):
+		return faultf(remedy, "%s begins with none of nats://, tls://, ws://, wss://", show(v))
+	}
+	return nil
+}
+
+func parseNetworks(values []string) []netip.Prefix {
+	out := []netip.Prefix{}
+	for _, v := range values {
+		p, _ := parseNetwork(v) // item has judged it
+		out = append(out, p)
+	}
+	return out
+}
+
+// parseNetwork reads 10.0.0.0/8 or a single address.
+func parseNetwork(v string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(v); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(v)
+	return p.Masked(), err
+}
+
+// parseServices puts the components into the order of the data flow; socket and
+// forward, which published examples name, are no components of ours.
+func parseServices(values []string) ([]Component, *fault) {
+	out := []Component{}
+	for _, c := range Components() {
+		if slices.Contains(values, string(c)) {
+			out = append(out, c)
+		}
+	}
+	return out, faultIf(len(out) == 0, "name at least one of webserver, manager, user, launcher", "names no component")
+}
+
+// published are secrets that stand in public documentation.
+var published = []string{
+	"thisisasecret", "T0pS3cr3t", "s3cr3t",
+	"dag0HTXl4RGg7dXdaJwbC8", "$2a$11$PWIFAL8RsWyGI3jVZtO9Nu8.6jOxzxfZo7c/W0eLk017hjgUKWrhy",
+}
+
+// checkSecret looks at a secret without ever saying it.
+func checkSecret(t Type, v string) *fault {
+	switch {
+	case v == "":
+		return faultf("write the secret, or remove the key", "is empty")
+	case slices.Contains(published, v):
+		return faultf("make a new one", "is an example that stands in public documentation")
+	case bcryptLike(v):
+		return faultf("write the clear text here; the hash belongs into nats-server.conf", "holds a bcrypt hash")
+	case t == TypeSeed && strings.HasPrefix(v, "U"):
+		return faultf("write the seed, which begins with SU", "holds a public key")
+	case t == TypeSeed && !seed.MatchString(v):
+		return faultf("write the whole seed: SU and 56 more capital letters or digits", "is not an nkey seed of a user")
+	}
+	return nil
+}
+
+func bcryptLike(v string) bool {
+	return len(v) > 3 && strings.HasPrefix(v, "$2") && strings.Contains(v[2:4], "$")
+}
+
+// CheckUserName says what is wrong with a login name, or nil.
+func CheckUserName(name string) error {
+	bad := func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || r == ':' || r == ',' || r == '='
+	}
+	switch {
+	case name == "":
+		return faultf("write a name", "the user name is empty")
+	case len(name) > 256:
+		return faultf("shorten it", "the user name is longer than 256 bytes")
+	case strings.ContainsFunc(name, bad) || strings.ContainsAny(name[:1], "#;-[\"'`"):
+		return faultf("use letters, digits, dots, - and _", "%s is not a user name", show(name))
+	}
+	return nil
+}
