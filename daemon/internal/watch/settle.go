@@ -1,0 +1,88 @@
+package watch
+
+import "time"
+
+// The pauses after which files count as settled.
+const (
+	// renameQuiet tells a rename (one event) from the making of a file that is then written
+	// (more events follow at once).
+	renameQuiet = 2 * time.Millisecond
+	// writeQuiet is how long nobody may have written in place.
+	writeQuiet = 100 * time.Millisecond
+	// writeLimit is how long a writer that never pauses can hold up a look.
+	writeLimit = time.Second
+)
+
+// settle decides when to look. It is pure: it is told what happened and when, and says
+// when a look is due. The zero value has nothing to look at.
+type settle struct {
+	first time.Time // the first event since the last look
+	due   time.Time // when to look; zero when there is nothing to see
+	wrote bool      // somebody writes in place
+	seen  string    // the digest of a look that is to be confirmed by this one
+}
+
+// renamed hears that a name came, went or changed hands.
+func (s *settle) renamed(now time.Time) {
+	s.begin(now)
+	s.seen = ""
+	if !s.wrote {
+		s.due = now.Add(renameQuiet)
+	}
+}
+
+// written hears of a write in place.
+func (s *settle) written(now time.Time) {
+	s.begin(now)
+	s.wrote = true
+	s.due = earlier(now.Add(writeQuiet), s.first.Add(writeLimit))
+}
+
+// asked hears that somebody wants to know now.
+func (s *settle) asked(now time.Time) {
+	s.begin(now)
+	if !s.wrote {
+		s.due = now
+	}
+}
+
+// hasty reports whether a look that found this digest came too early to be believed: what
+// only a rescan noticed may be half-written by somebody whose events we do not
+// get, so two looks have to agree, unless that somebody never stops.
+func (s *settle) hasty(now time.Time, digest string) bool {
+	rescan := s.first.IsZero()
+	confirming := s.seen != ""
+	switch {
+	case rescan:
+		return true
+	case confirming:
+		return s.seen != digest && now.Sub(s.first) < writeLimit
+	default:
+		return false
+	}
+}
+
+// confirm asks for another look that agrees with this one; before is the state in which this one was made.
+func (s *settle) confirm(now time.Time, digest string, before settle) {
+	first := before.first
+	if first.IsZero() {
+		first = now
+	}
+	s.first, s.seen = first, digest
+	if s.due.IsZero() {
+		s.due = now.Add(writeQuiet)
+	}
+}
+
+func (s *settle) begin(now time.Time) {
+	if s.first.IsZero() {
+		s.first = now
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
