@@ -1,0 +1,36 @@
+// Package generation holds an accepted configuration and the keeper that accepts or rejects one.
+package generation
+
+import (
+	"time"
+
+	"github.com/fastx-kit/fastx-kit/daemon/diag"
+	"github.com/fastx-kit/fastx-kit/daemon/fileset"
+	"github.com/fastx-kit/fastx-kit/daemon/spec"
+)
+
+// Generation is one accepted configuration. It is immutable: services hold on
+// to the one they were given and swap the pointer when a new one is committed.
+type Generation struct {
+	Number   int          // counts up on this node, over restarts too
+	Digest   string       // of the effective set, "sha256:…"
+	Origin   string       // who asked: "start", "watch", "reload", or a name given to fastxctl reload --origin
+	Accepted time.Time    // when
+	Config   *spec.Config // what it means
+	Set      fileset.Set  // the effective files: an object held back stands here as it last was good
+	Problems diag.List    // warnings, and errors of objects held back
+	HeldBack []string     // files of the objects held back
+}
+
+// OriginLastGood is the origin of a generation that runs because the files at hand are broken.
+const OriginLastGood = "last-good"
+
+// Status is what a node tells others of its configuration.
+type Status struct {
+	Generation int       `json:"generation"`          // the one that runs
+	Digest     string    `json:"digest"`              // of what was last seen, accepted or not
+	Accepted   bool      `json:"accepted"`            // whether what was last seen is what runs
+	Problems   diag.List `json:"problems"`            // of what was last seen
+	Since      time.Time `json:"since"`               // when the running generation was accepted
+	HeldBack   []string  `json:"held_back,omitempty"` // files of objects that run as they last were good, or not at all
+}
