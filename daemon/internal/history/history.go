@@ -1,0 +1,399 @@
+// Package history records each accepted generation as a commit in a git repository of the
+// node's own, and lists and compares them.
+//
+// The repository is bare and lies in FX_LOCAL_DIR/history: N nodes on one share
+// would race on one index, and one node's rejection is not another's. Any git can
+// read it: git --git-dir=FX_LOCAL_DIR/history log -p.
+//
+// Secrets never get in. Each secret value is replaced by a short digest keyed with a
+// random key that stays on the node (history.key, 0600): equal secrets show as equal, a
+// changed one shows as changed, and guessing a weak one from the digest needs the key.
+//
+// It grows by one commit a generation and by the files that changed in it, of which one
+// above 256 KiB counts with its digest alone. When there are 2 × Keep commits the oldest
+// are dropped, so it holds between Keep and 2 × Keep generations. A repository that
+// cannot be read is moved aside (history.broken, in place of an earlier one) and begun
+// anew: history is worth having, but never a reason not to run.
+package history
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/object"
+
+	"github.com/fastx-kit/fastx-kit/daemon/fileset"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
+)
+
+// DefaultKeep is how many generations are kept at least.
+const DefaultKeep = 1000
+
+// branch is where the commits stand.
+const branch = plumbing.ReferenceName("refs/heads/main")
+
+// Options are what a history is made of.
+type Options struct {
+	Dir    string // FX_LOCAL_DIR/history; the key lies beside it
+	Redact func(f fileset.File, mask func(secret []byte) string) []byte
+	Keep   int // 0 = DefaultKeep
+	Log    *slog.Logger
+}
+
+// History is the node's repository. It is opened anew for each call, so that an idle
+// node holds no memory and no descriptors for it.
+type History struct {
+	o   Options
+	key []byte
+	mu  sync.Mutex // one call at a time
+}
+
+// Entry is one recorded generation.
+type Entry struct {
+	Generation int
+	Origin     string
+	When       time.Time
+	Subject    string
+	hash       plumbing.Hash
+}
+
+// Open makes the repository where it is missing, and anew where it cannot be read.
+func Open(o Options) (*History, error) {
+	if o.Keep == 0 {
+		o.Keep = DefaultKeep
+	}
+	key, err := loadKey(o.Dir + ".key")
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	h := &History{o: o, key: key}
+	if _, err := h.repository(); err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	return h, nil
+}
+
+// repository opens the repository and proves that its newest commit can be read.
+func (h *History) repository() (*git.Repository, error) {
+	if err := h.finishRebuild(); err != nil {
+		return nil, err
+	}
+	repo, err := git.PlainOpen(h.o.Dir)
+	if errors.Is(err, git.ErrRepositoryNotExists) {
+		return h.begin()
+	}
+	if err == nil {
+		err = h.sound(repo)
+	}
+	if err != nil {
+		return h.beginAnew(err)
+	}
+	return repo, nil
+}
+
+// sound reports why the newest commit cannot be read.
+func (h *History) sound(repo *git.Repository) error {
+	commit, err := newest(repo)
+	if err != nil || commit != nil {
+		return err
+	}
+	if _, err := os.Stat(h.branchFile()); err == nil {
+		return errors.New("the branch is there and names no commit") // go-git takes it for absent
+	}
+	return nil
+}
+
+func (h *History) branchFile() string {
+	return filepath.Join(h.o.Dir, filepath.FromSlash(branch.String()))
+}
+
+// beginAnew moves a repository that cannot be read aside. What the machine is to blame for, such as a
+// full disk, does not cost the history.
+func (h *History) beginAnew(broken error) (*git.Repository, error) {
+	if errno := syscall.Errno(0); errors.As(broken, &errno) && errno != syscall.ENOENT && errno != syscall.ENOTDIR && errno != syscall.EISDIR {
+		return nil, broken
+	}
+	aside := h.o.Dir + ".broken"
+	if err := removeAll(aside); err != nil {
+		return nil, errors.Join(broken, err)
+	}
+	if err := os.Rename(h.o.Dir, aside); err != nil {
+		return nil, errors.Join(broken, err)
+	}
+	h.o.Log.Warn("the configuration history cannot be read; it is moved aside and begun anew", "aside", aside, "err", broken)
+	return h.begin()
+}
+
+func (h *History) begin() (*git.Repository, error) {
+	if err := os.MkdirAll(h.o.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	repo, err := git.PlainInit(h.o.Dir, true)
+	if err != nil {
+		return nil, err
+	}
+	return repo, repo.Storer.SetReference(plumbing.NewSymbolicReference(plumbing.HEAD, branch))
+}
+
+// newest returns the newest commit, nil when there is none yet.
+func newest(repo *git.Repository) (*object.Commit, error) {
+	ref, err := repo.Storer.Reference(branch)
+	if errors.Is(err, plumbing.ErrReferenceNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	commit, err := repo.CommitObject(ref.Hash())
+	if err != nil {
+		return nil, err
+	}
+	_, err = commit.Tree()
+	return commit, err
+}
+
+// Record commits a generation. Recording the same one again, as a node does that
+// starts on the files it last ran, commits nothing.
+func (h *History) Record(gen *generation.Generation) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.record(gen); err != nil {
+		return fmt.Errorf("history: record generation %d: %w", gen.Number, err)
+	}
+	return nil
+}
+
+func (h *History) record(gen *generation.Generation) error {
+	repo, err := h.repository()
+	if err != nil {
+		return err
+	}
+	err = h.commit(repo, gen)
+	if err == nil {
+		err = h.trim(repo)
+	}
+	if err == nil {
+		return nil
+	}
+	if repo, err = h.beginAnew(err); err != nil { // damaged deeper than the newest commit
+		return err
+	}
+	return h.commit(repo, gen)
+}
+
+func (h *History) commit(repo *git.Repository, gen *generation.Generation) error {
+	before, err := newest(repo)
+	if err != nil {
+		return err
+	}
+	tree, err := writeTree(repo.Storer, h.blobs(gen.Set))
+	if err != nil {
+		return err
+	}
+	who := object.Signature{Name: oneLine(gen.Origin), Email: "fastxd@localhost", When: gen.Accepted}
+	next := &object.Commit{Author: who, Committer: who, TreeHash: tree}
+	if before != nil {
+		if before.TreeHash == tree && entryOf(before).Generation == gen.Number {
+			return nil
+		}
+		next.ParentHashes = []plumbing.Hash{before.Hash}
+	}
+	changed, err := changedNames(repo, before, tree)
+	if err != nil {
+		return err
+	}
+	next.Message = message(gen, changed)
+	hash, err := store(repo.Storer, next)
+	if err != nil {
+		return err
+	}
+	return h.advance(hash)
+}
+
+// advance moves the branch. go-git would write the file in place, and a crash would leave it empty.
+func (h *History) advance(to plumbing.Hash) error {
+	_, err := fileset.WriteFile(h.branchFile(), []byte(to.String()+"\n"), 0o600)
+	return err
+}
+
+// message is what git log shows: what changed, and trailers that List reads back.
+func message(gen *generation.Generation, changed []string) string {
+	what := strings.Join(changed, ", ") + " changed"
+	switch {
+	case len(changed) == 0:
+		what = "no text changed"
+	case len(what) > 120:
+		what = fmt.Sprintf("%d files changed", len(changed))
+	}
+	return fmt.Sprintf("generation %d: %s\n\nGeneration: %d\nDigest: %s\nOrigin: %s\n",
+		gen.Number, what, gen.Number, gen.Digest, oneLine(gen.Origin))
+}
+
+// oneLine keeps an origin from forging trailers or a signature.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == '<' || r == '>' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, s)
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+// blobs returns the text of each file with its secrets masked, by its path in the repository.
+func (h *History) blobs(set fileset.Set) map[string][]byte {
+	out := map[string][]byte{}
+	for _, f := range set.Files() {
+		if f.Err != nil {
+			continue
+		}
+		text := h.o.Redact(f, h.mask)
+		if len(text) > maxText {
+			text = fmt.Appendf(nil, "%d bytes, %s\n", len(text), h.mask(text))
+		}
+		out[treePath(f.Name)] = text
+	}
+	return out
+}
+
+// maxText is the size from which a file is recorded by its digest.
+const maxText = 256 << 10
+
+// treePath places files from outside the configuration directory below "node/".
+func treePath(name string) string {
+	if filepath.IsAbs(name) {
+		return "node" + filepath.ToSlash(name)
+	}
+	return "config/" + name
+}
+
+// mask is what stands in the place of a secret.
+func (h *History) mask(secret []byte) string {
+	mac := hmac.New(sha256.New, h.key)
+	mac.Write(secret)
+	return "sha256:" + hex.EncodeToString(mac.Sum(nil))[:12]
+}
+
+// List returns up to n entries, newest first; n 0 means all.
+func (h *History) List(n int) ([]Entry, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.list(n)
+}
+
+func (h *History) list(n int) ([]Entry, error) {
+	repo, err := h.repository()
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	var out []Entry
+	err = walk(repo, func(c *object.Commit) error {
+		if n > 0 && len(out) == n {
+			return io.EOF
+		}
+		out = append(out, entryOf(c))
+		return nil
+	})
+	return out, err
+}
+
+// walk visits the commits, newest first, until visit returns io.EOF.
+func walk(repo *git.Repository, visit func(*object.Commit) error) error {
+	c, err := newest(repo)
+	for c != nil && err == nil {
+		if err = visit(c); err != nil {
+			break
+		}
+		if len(c.ParentHashes) == 0 {
+			break
+		}
+		c, err = repo.CommitObject(c.ParentHashes[0])
+	}
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}
+
+func entryOf(c *object.Commit) Entry {
+	e := Entry{When: c.Author.When, Origin: c.Author.Name, hash: c.Hash}
+	e.Subject, _, _ = strings.Cut(c.Message, "\n")
+	for line := range strings.Lines(c.Message) {
+		if number, ok := strings.CutPrefix(line, "Generation: "); ok {
+			_, _ = fmt.Sscanf(number, "%d", &e.Generation)
+		}
+	}
+	return e
+}
+
+// Diff returns the difference between two generations as a unified diff, secrets masked.
+func (h *History) Diff(from, to int) (string, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	entries, err := h.list(0)
+	if err != nil {
+		return "", err
+	}
+	repo, err := h.repository()
+	if err != nil {
+		return "", err
+	}
+	a, err := find(repo, entries, from)
+	if err != nil {
+		return "", err
+	}
+	b, err := find(repo, entries, to)
+	if err != nil {
+		return "", err
+	}
+	patch, err := a.Patch(b)
+	if err != nil {
+		return "", fmt.Errorf("history: compare generations %d and %d: %w", from, to, err)
+	}
+	return patch.String(), nil
+}
+
+func find(repo *git.Repository, entries []Entry, generation int) (*object.Commit, error) {
+	for _, e := range entries {
+		if e.Generation == generation {
+			return repo.CommitObject(e.hash)
+		}
+	}
+	return nil, fmt.Errorf("history: generation %d is not recorded; fastxctl config log lists those that are", generation)
+}
+
+// loadKey reads the node's key for masking, or makes one.
+func loadKey(path string) ([]byte, error) {
+	key, err := os.ReadFile(path)
+	if err == nil && len(key) == sha256.Size {
+		return key, nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	key = make([]byte, sha256.Size)
+	_, _ = rand.Read(key) // never fails
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	_, err = fileset.WriteFile(path, bytes.Clone(key), 0o600)
+	return key, err
+}
