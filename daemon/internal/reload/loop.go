@@ -1,0 +1,321 @@
+package reload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/fastx-kit/fastx-kit/daemon/diag"
+	"github.com/fastx-kit/fastx-kit/daemon/fileset"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
+)
+
+// Source reads the files now; it is the watcher's face to the Loop.
+type Source interface {
+	Look(context.Context) (fileset.Set, error)
+}
+
+// Recorder keeps accepted generations; it is the history's face to the Loop.
+type Recorder interface {
+	Record(*generation.Generation) error
+}
+
+// Options are what a Loop is made of.
+type Options struct {
+	Keeper   *generation.Keeper
+	Applier  Applier
+	Source   Source
+	Recorder Recorder // nil = no history
+	Log      *slog.Logger
+
+	// Restart names the keys that differ between the generation the process
+	// started with and the one that runs now, and that only a restart brings into
+	// force. nil = there are none.
+	Restart func(started, now *generation.Generation) diag.List
+
+	// Changed is told that the keeper's Status says something new: a generation
+	// was accepted or rejected, or the files are again what runs. nil = nobody cares.
+	Changed func()
+
+	Quiet    time.Duration    // before what fails to load is read once more; 0 = DefaultQuiet
+	Patience time.Duration    // with a look that nobody else bounds; 0 = DefaultPatience
+	Now      func() time.Time // nil = time.Now
+}
+
+// What Options stand for when they are 0.
+const (
+	DefaultQuiet    = 100 * time.Millisecond
+	DefaultPatience = 10 * time.Second
+)
+
+// Loop brings what the files say to the services, one set at a time:
+//
+//  1. the keeper judges the set; what it rejects, or accepts only in part, is
+//     read once more after a pause, since somebody may still be writing
+//  2. all services prepare, then all commit; or all abort, and the keeper refuses it
+//  3. the keeper adopts the generation, and the history records it
+//  4. one line in the log tells of it
+//
+// Start comes first, then Run does all the work in its own goroutine. Reload asks
+// Run for a look and may be called by anyone.
+type Loop struct {
+	o        Options
+	requests chan request
+	started  *generation.Generation // what the process started with
+}
+
+// request is a Reload on its way to Run.
+type request struct {
+	ctx    context.Context
+	origin string
+	reply  chan Report
+}
+
+// New makes a Loop.
+func New(o Options) *Loop {
+	if o.Quiet == 0 {
+		o.Quiet = DefaultQuiet
+	}
+	if o.Patience == 0 {
+		o.Patience = DefaultPatience
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Changed == nil {
+		o.Changed = func() {}
+	}
+	return &Loop{o: o, requests: make(chan request)}
+}
+
+// Start brings up the first generation: what the files say or, when that is
+// rejected or the files cannot be read, the node's last good generation. It fails
+// when there is neither; the error then lists all problems.
+func (l *Loop) Start(ctx context.Context) (Report, error) {
+	report := l.look(ctx, ctx, "start")
+	if l.o.Keeper.Current() != nil {
+		return report, nil
+	}
+	gen, err := l.o.Keeper.LastGood()
+	if errors.Is(err, generation.ErrNone) {
+		return report, fmt.Errorf("cannot start, and there is no earlier good configuration to fall back to: %w", report.Problems.Err())
+	}
+	if err != nil {
+		return report, errors.Join(report.Problems.Err(), err)
+	}
+	if err := l.fallBack(ctx, gen); err != nil {
+		return report, errors.Join(report.Problems.Err(), err)
+	}
+	report.Generation = gen.Number
+	return report, nil
+}
+
+// fallBack starts the node on its last good generation and says so.
+func (l *Loop) fallBack(ctx context.Context, gen *generation.Generation) error {
+	if _, err := l.o.Applier.Apply(ctx, gen); err != nil {
+		return fmt.Errorf("start on the last good configuration, generation %d: %w", gen.Number, err)
+	}
+	l.adopt(gen)
+	l.o.Log.Warn(fmt.Sprintf("started on the last good configuration: generation %d (%s), accepted %s ago", gen.Number, short(gen.Digest), l.age(gen)))
+	return nil
+}
+
+// Run applies the sets that come until ctx ends, and answers Reload.
+func (l *Loop) Run(ctx context.Context, sets <-chan fileset.Set) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case set := <-sets:
+			l.take(ctx, set, "watch")
+		case r := <-l.requests:
+			r.reply <- l.answer(ctx, r)
+		}
+	}
+}
+
+// answer does what Reload asks for. The asker's context bounds the look alone:
+// what has been read is applied also when nobody waits for it any more.
+func (l *Loop) answer(ctx context.Context, r request) Report {
+	looking, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(r.ctx, func() { cancel(context.Cause(r.ctx)) })
+	defer stop()
+	l.o.Keeper.Forget()
+	return l.look(looking, ctx, r.origin)
+}
+
+// Reload looks at the files now, also when nothing seems to have changed, and
+// returns what came of it. A set that was rejected before is tried again. The
+// error is the context's: then nobody waited for the outcome, and the log tells it.
+func (l *Loop) Reload(ctx context.Context, origin string) (Report, error) {
+	r := request{ctx, origin, make(chan Report, 1)}
+	select {
+	case l.requests <- r:
+	case <-ctx.Done():
+		return Report{}, context.Cause(ctx)
+	}
+	select {
+	case report := <-r.reply:
+		return report, nil
+	case <-ctx.Done():
+		return Report{}, context.Cause(ctx)
+	}
+}
+
+// look reads the files, for as long as looking lasts, and takes what they say.
+func (l *Loop) look(looking, ctx context.Context, origin string) Report {
+	set, err := l.read(looking)
+	if err != nil {
+		return l.unreadable(err)
+	}
+	return l.take(ctx, set, origin)
+}
+
+// read does not wait forever for a share that hangs.
+func (l *Loop) read(ctx context.Context) (fileset.Set, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.o.Patience)
+	defer cancel()
+	set, err := l.o.Source.Look(ctx)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return set, fmt.Errorf("it did not answer: %w", context.Cause(ctx))
+	}
+	return set, err
+}
+
+func (l *Loop) unreadable(err error) Report {
+	return l.report(Rejected, "", diag.List{{
+		Severity: diag.Error, Code: "unreadable", Summary: fmt.Sprintf("the configuration cannot be read: %v", err),
+		Remedy: "see that the directory is there, mounted and readable to the daemon's user",
+	}})
+}
+
+// take judges a set, applies it, and tells when that changed anything.
+func (l *Loop) take(ctx context.Context, set fileset.Set, origin string) Report {
+	before := l.o.Keeper.Status()
+	report := l.bring(ctx, set, origin, before.Accepted)
+	if now := l.o.Keeper.Status(); now.Generation != before.Generation || now.Accepted != before.Accepted || now.Digest != before.Digest {
+		l.o.Changed()
+	}
+	return report
+}
+
+func (l *Loop) bring(ctx context.Context, set fileset.Set, origin string, good bool) Report {
+	outcome, digest := l.judge(ctx, set, origin) // (1)
+	switch out := outcome.(type) {
+	case generation.Accepted:
+		return l.apply(ctx, out.Candidate, digest)
+	case generation.Rejected:
+		if !out.Again {
+			l.logRejected(out.Problems, digest)
+		}
+		return l.report(Rejected, digest, out.Problems)
+	}
+	if !good {
+		l.logRestored(digest)
+	}
+	return l.settled(Unchanged, digest)
+}
+
+// judge offers the set; what is not wholly good is read and offered once more. It
+// also returns the digest of what was offered last.
+func (l *Loop) judge(ctx context.Context, set fileset.Set, origin string) (generation.Outcome, string) {
+	digest := set.Digest()
+	outcome := l.o.Keeper.Offer(set, origin)
+	if whole(outcome) || l.pause(ctx) != nil {
+		return outcome, digest
+	}
+	again, err := l.read(ctx)
+	if err != nil || again.Digest() == digest {
+		return outcome, digest
+	}
+	return l.o.Keeper.Offer(again, origin), again.Digest()
+}
+
+// whole reports whether there is nothing in an outcome that a second look might mend.
+func whole(outcome generation.Outcome) bool {
+	switch out := outcome.(type) {
+	case generation.Accepted:
+		return len(out.Candidate.HeldBack) == 0
+	case generation.Rejected:
+		return out.Again
+	}
+	return true
+}
+
+func (l *Loop) pause(ctx context.Context) error {
+	t := time.NewTimer(l.o.Quiet)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// apply takes a candidate through the services.
+func (l *Loop) apply(ctx context.Context, gen *generation.Generation, digest string) Report {
+	began := l.o.Now()
+	changed, err := l.o.Applier.Apply(ctx, gen) // (2)
+	if refused, ok := errors.AsType[*RefusedError](err); ok {
+		problems := append(diag.List{refused.Diagnostic()}, gen.Problems...)
+		problems.Sort()
+		l.o.Keeper.Refuse(gen, problems)
+		l.logRejected(problems, digest)
+		return l.report(Rejected, digest, problems)
+	}
+	took := l.o.Now().Sub(began)
+	l.adopt(gen)                      // (3)
+	l.logAccepted(gen, changed, took) // (4)
+	return l.settled(Applied, digest)
+}
+
+// adopt makes gen the running generation. What cannot be kept of it is said and does not stop it.
+func (l *Loop) adopt(gen *generation.Generation) {
+	if l.started == nil {
+		l.started = gen
+	}
+	if err := l.o.Keeper.Adopt(gen); err != nil {
+		l.o.Log.Warn("the configuration runs, but a restart could not fall back to it", "error", err)
+	}
+	if l.o.Recorder == nil {
+		return
+	}
+	if err := l.o.Recorder.Record(gen); err != nil {
+		l.o.Log.Warn("the configuration runs, but the history does not hold it", "error", err)
+	}
+}
+
+// settled reports on the running generation: outcome, unless there is something left to be said.
+func (l *Loop) settled(outcome Outcome, digest string) Report {
+	gen := l.o.Keeper.Current()
+	problems := slices.Clone(gen.Problems)
+	if restart := l.restart(gen); len(restart) > 0 {
+		outcome = RestartNeeded
+		problems = append(problems, restart...)
+		problems.Sort()
+	}
+	if len(gen.HeldBack) > 0 {
+		outcome = HeldBack // an error in the files comes before a restart that is due
+	}
+	return l.report(outcome, digest, problems)
+}
+
+func (l *Loop) restart(gen *generation.Generation) diag.List {
+	if l.o.Restart == nil || l.started == nil || l.started == gen {
+		return nil
+	}
+	return l.o.Restart(l.started, gen)
+}
+
+func (l *Loop) report(outcome Outcome, digest string, problems diag.List) Report {
+	r := Report{Outcome: outcome, Digest: digest, Problems: append(diag.List{}, problems...)}
+	if gen := l.o.Keeper.Current(); gen != nil {
+		r.Generation, r.HeldBack = gen.Number, gen.HeldBack
+	}
+	return r
+}
