@@ -1,0 +1,311 @@
+package transporter
+
+import (
+	"time"
+
+	"github.com/fastx-kit/fastx-kit/daemon/diag"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
+)
+
+// The endpoints: who answers what. An Endpoint with a queue is answered by any
+// one of the nodes that run the component; one without is addressed to a node
+// with Endpoint.On(node). Those that change something answer a request once.
+var (
+	UserLogin     = Endpoint[LoginRequest, LoginReply]{Subject: "fx.v1.user.login", Queue: "user", Once: true}
+	UserVerify    = Endpoint[VerifyRequest, Identity]{Subject: "fx.v1.user.verify", Queue: "user"}
+	UserLogout    = Endpoint[LogoutRequest, Empty]{Subject: "fx.v1.user.logout", Queue: "user"}
+	UserApps      = Endpoint[AppsRequest, AppsReply]{Subject: "fx.v1.user.apps", Queue: "user"}
+	UserAuthorize = Endpoint[AuthorizeRequest, AuthorizeReply]{Subject: "fx.v1.user.authorize", Queue: "user"}
+
+	ManagerStart     = Endpoint[TicketRequest, Session]{Subject: "fx.v1.manager.start", Queue: "manager", Once: true}
+	ManagerTerminate = Endpoint[TicketRequest, Session]{Subject: "fx.v1.manager.terminate", Queue: "manager", Once: true}
+	ManagerSessions  = Endpoint[SessionsRequest, SessionsReply]{Subject: "fx.v1.manager.sessions", Queue: "manager"}
+	ManagerSession   = Endpoint[SessionRequest, Session]{Subject: "fx.v1.manager.session", Queue: "manager"}
+	ManagerNodes     = Endpoint[Empty, NodesReply]{Subject: "fx.v1.manager.nodes", Queue: "manager"}
+	ManagerDrain     = Endpoint[DrainRequest, Empty]{Subject: "fx.v1.manager.drain", Queue: "manager", Once: true}
+
+	LauncherStart     = Endpoint[TicketRequest, Session]{Subject: "fx.v1.launcher.start", Once: true}
+	LauncherTerminate = Endpoint[TicketRequest, Session]{Subject: "fx.v1.launcher.terminate", Once: true}
+	LauncherConnect   = Endpoint[ConnectRequest, Empty]{Subject: "fx.v1.launcher.connect", Once: true}
+	LauncherLog       = Endpoint[TicketRequest, LogReply]{Subject: "fx.v1.launcher.log"}
+	LauncherDrain     = Endpoint[DrainRequest, Empty]{Subject: "fx.v1.launcher.drain", Once: true}
+
+	// NodeBeat is a node's heartbeat; SessionList a launcher's whole list;
+	// SessionChanged one session's news; WhoIsThere asks all to send theirs at once;
+	// StartReserved tells the other managers of a start under way.
+	NodeBeat       = Event[Beat]{Subject: "fx.v1.event.node"}
+	SessionList    = Event[SessionsOf]{Subject: "fx.v1.event.sessions"}
+	SessionChanged = Event[SessionNews]{Subject: "fx.v1.event.session"}
+	WhoIsThere     = Event[Empty]{Subject: "fx.v1.event.hello"}
+	StartReserved  = Event[Reservation]{Subject: "fx.v1.event.reserved"}
+	TokenRevoked   = Event[Revocation]{Subject: "fx.v1.event.revoked"}
+)
+
+// Empty is a request or reply that says nothing.
+type Empty struct{}
+
+// LoginRequest is either a name and password or the answers to a challenge.
+type LoginRequest struct {
+	User      string   `json:"user,omitempty"`
+	Password  string   `json:"password,omitempty"`
+	Challenge string   `json:"challenge,omitempty"`
+	Answers   []string `json:"answers,omitempty"`
+	Address   string   `json:"address"` // the client's, for the rate limit and the audit log
+}
+
+// LoginReply holds a token, or a challenge to answer first.
+type LoginReply struct {
+	Token     string     `json:"token,omitempty"`
+	User      string     `json:"user,omitempty"`
+	Expires   time.Time  `json:"expires,omitzero"`
+	Challenge *Challenge `json:"challenge,omitempty"`
+}
+
+// Challenge is a set of prompts that a login must answer.
+type Challenge struct {
+	ID      string   `json:"id"`
+	Prompts []Prompt `json:"prompts"`
+}
+
+// Prompt is one question; Echo says whether the answer may be shown while it is typed.
+type Prompt struct {
+	Text string `json:"text"`
+	Echo bool   `json:"echo"`
+}
+
+// VerifyRequest asks who holds a token.
+type VerifyRequest struct {
+	Token string `json:"token"`
+}
+
+// Identity is who holds a token and what that person may do.
+type Identity struct {
+	User    string    `json:"user"`
+	Level   string    `json:"level"` // "limited", "full", "manager", "admin", "superadmin"
+	Groups  []string  `json:"groups"`
+	TokenID string    `json:"token_id"` // the token's jti; also the CSRF secret's base
+	Expires time.Time `json:"expires"`
+	May     []Action  `json:"may"`
+}
+
+// LogoutRequest ends a token before its time.
+type LogoutRequest struct {
+	Token string `json:"token"`
+}
+
+// Revocation tells every user component that a token is no longer good.
+type Revocation struct {
+	TokenID string    `json:"token_id"`
+	Expires time.Time `json:"expires"` // after this it need not be remembered
+}
+
+// AppsRequest asks which applications the holder of a token may start.
+type AppsRequest struct {
+	Token string `json:"token"`
+}
+
+// AppsReply lists them, sorted by id.
+type AppsReply struct {
+	Apps []App `json:"apps"`
+}
+
+// App is an application as the HTTP API shows it.
+type App struct {
+	ID       string   `json:"id"`
+	Name     string   `json:"name"`
+	Command  string   `json:"command"`
+	Geometry string   `json:"geometry"`
+	Icon     string   `json:"icon"`
+	Groups   []string `json:"groups"`
+}
+
+// Action is something a user may be allowed to do.
+type Action string
+
+// The actions.
+const (
+	ActStart     Action = "start"     // start an application
+	ActCommand   Action = "command"   // start any command
+	ActConnect   Action = "connect"   // connect to a session
+	ActTerminate Action = "terminate" // end a session
+	ActRead      Action = "read"      // see a session and its log
+	ActAll       Action = "all"       // see everyone's sessions
+	ActNodes     Action = "nodes"     // see the nodes
+	ActConfig    Action = "config"    // see the configuration's state
+	ActDrain     Action = "drain"     // drain and undrain nodes
+)
+
+// AuthorizeRequest asks for a ticket for one action.
+type AuthorizeRequest struct {
+	Token   string        `json:"token"`
+	Action  Action        `json:"action"`
+	Session string        `json:"session,omitempty"` // with ActConnect, ActTerminate, ActRead
+	Owner   string        `json:"owner,omitempty"`   // that session's user, as the manager says
+	Node    string        `json:"node,omitempty"`    // that session's node, or the node to drain
+	Start   *StartRequest `json:"start,omitempty"`   // with ActStart
+}
+
+// StartRequest is what a user asks to start: an app, or a command of one's own.
+type StartRequest struct {
+	ID       string            `json:"id"` // of the session, 16 hex digits, chosen by the asker so that a retry starts nothing twice
+	App      string            `json:"app,omitempty"`
+	Command  string            `json:"command,omitempty"`
+	Geometry string            `json:"geometry,omitempty"`
+	Name     string            `json:"name,omitempty"`
+	Params   map[string]string `json:"params,omitempty"`
+}
+
+// AuthorizeReply holds the signed ticket ("" for actions that need none) and who asked.
+type AuthorizeReply struct {
+	Ticket   string        `json:"ticket,omitempty"`
+	Identity Identity      `json:"identity"`
+	Order    *ticket.Order `json:"order,omitempty"`
+}
+
+// TicketRequest carries a ticket that says everything.
+type TicketRequest struct {
+	Ticket string `json:"ticket"`
+}
+
+// DrainRequest drains (or undrains) the node its ticket names.
+type DrainRequest struct {
+	Ticket string `json:"ticket"`
+	Drain  bool   `json:"drain"`
+}
+
+// ConnectRequest asks a launcher to bring a display to the webserver that waits at Meet.
+type ConnectRequest struct {
+	Ticket string     `json:"ticket"`
+	Meet   Rendezvous `json:"meet"`
+}
+
+// Rendezvous is where a webserver waits for a launcher to bring it a display,
+// and the secret by which it knows which viewer the display is for.
+type Rendezvous struct {
+	Network string `json:"network"` // "unix"
+	Address string `json:"address"`
+	Secret  string `json:"secret"`
+}
+
+// LogReply is a session's last log lines, oldest first.
+type LogReply struct {
+	Lines []string `json:"lines"`
+}
+
+// State is what is known of a session; it is never guessed.
+type State string
+
+// The states.
+const (
+	Pending  State = "pending"  // ordered, not yet started
+	Starting State = "starting" // its supervisor runs, its display does not answer yet
+	Running  State = "running"  // its supervisor says so
+	Unknown  State = "unknown"  // its supervisor holds its lock but has not spoken to this daemon yet
+	Ended    State = "ended"    // over, for the reason given
+)
+
+// Session is a session as every component and the HTTP API show it.
+type Session struct {
+	ID       string            `json:"id"`
+	Name     string            `json:"name"`
+	User     string            `json:"user"`
+	Node     string            `json:"node"`
+	App      string            `json:"app"`
+	Command  string            `json:"command"`
+	Geometry string            `json:"geometry"`
+	State    State             `json:"state"`
+	Reason   string            `json:"reason"`
+	Created  time.Time         `json:"created"`
+	Started  time.Time         `json:"started,omitzero"`
+	Clients  int               `json:"clients"`
+	Params   map[string]string `json:"params"`
+}
+
+// SessionsRequest asks for one user's sessions, or with User "" for everyone's,
+// in pages: After is the last id of the page before.
+type SessionsRequest struct {
+	User  string `json:"user,omitempty"`
+	After string `json:"after,omitempty"`
+}
+
+// SessionsReply is one page of sessions, sorted by id; More says that another page follows.
+type SessionsReply struct {
+	Sessions []Session `json:"sessions"`
+	More     bool      `json:"more,omitempty"`
+}
+
+// SessionRequest asks for one session.
+type SessionRequest struct {
+	ID string `json:"id"`
+}
+
+// Load is how busy a node is.
+type Load struct {
+	Cores     int     `json:"cores"`
+	Load1     float64 `json:"load1"`
+	MemTotal  uint64  `json:"mem_total"` // bytes
+	MemFree   uint64  `json:"mem_free"`  // bytes, available to new processes
+	UptimeSec float64 `json:"uptime_s"`
+}
+
+// Beat is a node's heartbeat.
+type Beat struct {
+	Node     string            `json:"node"`
+	Instance string            `json:"instance"` // new at every start of the process
+	Seq      uint64            `json:"seq"`
+	Version  string            `json:"version"`
+	Services []string          `json:"services"`
+	Metadata map[string]string `json:"metadata"`
+	Load     Load              `json:"load"`
+	Drain    bool              `json:"drain"`
+	Max      int               `json:"max_sessions"` // 0 = unlimited
+	Config   ConfigState       `json:"config"`
+	Leaving  bool              `json:"leaving,omitempty"` // the last beat before a stop
+}
+
+// ConfigState is a node's configuration as /api/v1/config shows it.
+type ConfigState struct {
+	Generation int       `json:"generation"`
+	Digest     string    `json:"digest"`
+	Accepted   bool      `json:"accepted"`
+	Problems   diag.List `json:"problems"`
+}
+
+// Node is a node as the manager knows it.
+type Node struct {
+	Beat
+	Sessions int       `json:"sessions"`
+	Heard    time.Time `json:"heard"` // when the last beat came
+}
+
+// NodesReply lists the nodes, sorted by name.
+type NodesReply struct {
+	Nodes []Node `json:"nodes"`
+}
+
+// SessionsOf is a launcher's whole list, in parts below the message limit.
+type SessionsOf struct {
+	Node     string    `json:"node"`
+	Instance string    `json:"instance"`
+	Seq      uint64    `json:"seq"`  // one list's parts share it; a higher one replaces a lower one's sessions
+	Part     int       `json:"part"` // from 0
+	Last     bool      `json:"last"`
+	Sessions []Session `json:"sessions"`
+}
+
+// SessionNews is one session's change.
+type SessionNews struct {
+	Node     string  `json:"node"`
+	Instance string  `json:"instance"`
+	Seq      uint64  `json:"seq"` // in the same count as SessionsOf
+	Session  Session `json:"session"`
+	Gone     bool    `json:"gone,omitempty"` // forgotten: no longer listed
+}
+
+// Reservation is a start under way, or with Released one that is over, whatever
+// became of it. Other managers count it, and send a repeated request to the same node.
+type Reservation struct {
+	Manager  string  `json:"manager"` // the instance that made it
+	Session  Session `json:"session"` // as pending on the node chosen
+	Released bool    `json:"released,omitempty"`
+}
