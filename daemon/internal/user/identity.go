@@ -1,0 +1,138 @@
+package user
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
+	"github.com/fastx-kit/fastx-kit/daemon/spec"
+)
+
+var errNoConfig = transporter.Errorf(transporter.Unavailable, "this node has no configuration yet; try again in a few seconds")
+
+// caller is a person as the configuration of this moment sees them; the rest of
+// the request is judged by the same one.
+type caller struct {
+	config *policy
+	user   string
+	level  spec.Level
+	groups []string
+	claims ticket.Claims // of the token
+}
+
+// caller looks a person up; false when there is no such user or the user is disabled.
+func (u *User) caller(user string) (caller, bool) {
+	p := u.config.Load()
+	groups, ok := u.auth.Lookup(user)
+	if !ok {
+		return caller{}, false
+	}
+	c := caller{config: p, user: user, groups: groups, level: p.Permissions.LevelOf(user, groups)}
+	return c, c.level > spec.Disabled
+}
+
+// identify finds out whose a token is, now: it may have been revoked, and its holder
+// disabled or removed, since it was given out.
+func (u *User) identify(token string) (caller, error) {
+	if u.config.Load() == nil {
+		return caller{}, errNoConfig
+	}
+	claims, err := u.keys.load().Verify(token, u.now(), ticket.Login)
+	switch {
+	case errors.Is(err, ticket.ErrExpired):
+		return caller{}, transporter.Errorf(transporter.Unauthorized, "the login has expired; sign in again")
+	case err != nil:
+		return caller{}, transporter.Errorf(transporter.Unauthorized, "the token is not valid; sign in again")
+	case u.revoked.has(claims.ID):
+		return caller{}, transporter.Errorf(transporter.Unauthorized, "the login was ended; sign in again")
+	}
+	if claims.Local {
+		return caller{config: u.config.Load(), user: claims.Subject, level: spec.Superadmin, claims: claims}, nil
+	}
+	c, ok := u.caller(claims.Subject)
+	if !ok {
+		return caller{}, transporter.Errorf(transporter.Unauthorized, "the user %q may no longer log in; ask an administrator", claims.Subject)
+	}
+	c.claims = claims
+	return c, nil
+}
+
+// identity is the caller as the other components see them.
+func (c caller) identity() transporter.Identity {
+	return transporter.Identity{
+		User: c.user, Level: c.level.String(), Groups: append([]string{}, c.groups...),
+		TokenID: c.claims.ID, Expires: time.Unix(c.claims.Expires, 0).UTC(), May: c.may(),
+	}
+}
+
+func (u *User) verify(_ context.Context, req transporter.VerifyRequest) (transporter.Identity, error) {
+	c, err := u.identify(req.Token)
+	if err != nil {
+		return transporter.Identity{}, err
+	}
+	return c.identity(), nil
+}
+
+// logout revokes a token here and, by word of mouth, everywhere. One that has
+// expired or was revoked already needs nothing; one of a disabled user is revoked all the same.
+func (u *User) logout(_ context.Context, req transporter.LogoutRequest) (transporter.Empty, error) {
+	claims, err := u.keys.load().Verify(req.Token, u.now(), ticket.Login)
+	switch {
+	case errors.Is(err, ticket.ErrExpired):
+		return transporter.Empty{}, nil
+	case err != nil:
+		return transporter.Empty{}, transporter.Errorf(transporter.Unauthorized, "the token is not valid")
+	case u.revoked.has(claims.ID):
+		return transporter.Empty{}, nil
+	}
+	r := transporter.Revocation{TokenID: claims.ID, Expires: time.Unix(claims.Expires, 0).UTC()}
+	u.revoked.add(r)
+	if err := transporter.Publish(u.conn, transporter.TokenRevoked, r); err != nil {
+		u.log.Warn("the other nodes will learn of a logout from the share only", "error", err)
+	}
+	u.record(audit.Event{Action: audit.Logout, User: claims.Subject, Outcome: audit.Done})
+	return transporter.Empty{}, nil
+}
+
+func (u *User) apps(_ context.Context, req transporter.AppsRequest) (transporter.AppsReply, error) {
+	c, err := u.identify(req.Token)
+	if err != nil {
+		return transporter.AppsReply{}, err
+	}
+	reply := transporter.AppsReply{Apps: []transporter.App{}}
+	for _, a := range c.config.Apps {
+		if c.maySee(a) {
+			reply.Apps = append(reply.Apps, wireApp(a))
+		}
+	}
+	return reply, nil
+}
+
+func wireApp(a spec.App) transporter.App {
+	return transporter.App{
+		ID: a.ID, Name: a.Name, Command: a.Command, Geometry: a.Geometry, Icon: a.Icon, Groups: append([]string{}, a.Groups...),
+	}
+}
+
+// maySee reports whether an application is for the caller.
+func (c caller) maySee(a spec.App) bool {
+	return len(a.Groups) == 0 || c.level >= spec.Operator ||
+		slices.ContainsFunc(a.Groups, func(g string) bool { return slices.Contains(c.groups, g) })
+}
+
+// policy is the configuration of one generation with what is worked out once.
+type policy struct {
+	*spec.Config
+	logins logins
+}
+
+func newPolicy(c *spec.Config) *policy {
+	return &policy{Config: c, logins: newLogins(c.Htpasswd)}
+}
+
+// logins is what the htpasswd file says now.
+func (u *User) logins() logins { return u.config.Load().logins }
