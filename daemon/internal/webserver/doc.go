@@ -1,0 +1,24 @@
+// Package webserver answers HTTP: the page, the API, the display WebSocket.
+//
+// It holds no state of its own that matters: who somebody is and what they may do
+// is asked of the user component, what runs where of the manager, and a display is
+// brought by the launcher that has it. All three are reached over the transporter.
+//
+// # One port
+//
+//	TCP ── front ──┬─ first byte 0x16 ── TLS ──┬─ HTTP/2, HTTP/1.1 ── guard ── routes
+//	               │                           └─ WebSocket (HTTP/1.1) ── display.Pump
+//	               └─ anything else ── a redirect to https, and nothing more
+//
+// # Who somebody is
+//
+// A request carries a bearer token or the page's cookie, never both in effect: a
+// bearer token wins. The cookie is HttpOnly and SameSite=Strict, and every request
+// that changes something has to repeat a value derived from the token that only the page
+// could read. A display WebSocket may carry a one-time ticket instead.
+//
+// # What it does not do
+//
+// It decides nothing about permissions beyond what the user component said, keeps no
+// list of sessions, and starts nothing.
+package webserver

@@ -1,0 +1,334 @@
+package webserver
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"hash/fnv"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
+)
+
+//go:embed templates static
+var assets embed.FS
+
+// page is the look: templates, and static files under a path that changes with them.
+type page struct {
+	templates *template.Template
+	static    fs.FS
+	prefix    string // "/static/<digest>/"
+}
+
+func newPage() (*page, error) {
+	templates, err := template.New("").Funcs(template.FuncMap{
+		"tone": tone, "initial": initial, "stateName": stateName, "title": title, "moment": moment, "live": live,
+	}).ParseFS(assets, "templates/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("read the page's templates: %w", err)
+	}
+	static, err := fs.Sub(assets, "static")
+	if err != nil {
+		return nil, fmt.Errorf("read the page's files: %w", err)
+	}
+	sum := sha256.New()
+	err = fs.WalkDir(static, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(static, name)
+		fmt.Fprintf(sum, "%s %d\n%s", name, len(data), data)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the page's files: %w", err)
+	}
+	return &page{templates, static, "/static/" + hex.EncodeToString(sum.Sum(nil)[:8]) + "/"}, nil
+}
+
+// frame is what every page shows around its own content.
+type frame struct {
+	Title, Static, Node, Version, Notice string
+	User, Level, CSRF                    string // of who is signed in, else ""
+	Script                               string // the page's module, "" for none
+}
+
+type signInPage struct {
+	frame
+	Next, Username, Problem string
+	Challenge               *transporter.Challenge
+}
+
+type homePage struct {
+	frame
+	sessionList
+	Apps                []transporter.App
+	MayStart, MayFreely bool
+}
+
+type sessionList struct {
+	Sessions    []transporter.Session
+	All, MayAll bool
+	Now         time.Time
+}
+
+type sessionPage struct {
+	frame
+	Session transporter.Session
+	Viewer  bool // noVNC is there
+	Log     []string
+}
+
+type messagePage struct {
+	frame
+	Status        int
+	Heading, Text string
+}
+
+func (w *Webserver) frame(title, script string, who *caller) frame {
+	f := frame{
+		Title: title, Script: script, Static: w.page.prefix,
+		Node: w.o.Node, Version: w.o.Version, Notice: w.o.Notice,
+	}
+	if who != nil {
+		f.User, f.Level, f.CSRF = who.User, who.Level, who.csrf()
+	}
+	return f
+}
+
+func (w *Webserver) pageRoutes(mux *http.ServeMux) {
+	pages := map[string]func(http.ResponseWriter, *http.Request) error{
+		"GET /{$}":                w.home,
+		"POST /login":             w.pageLogin,
+		"GET /login":              toHome,
+		"GET /sessions/{id}":      w.sessionPage,
+		"GET /fragments/sessions": w.sessionsFragment,
+		"GET /static/":            w.serveStatic,
+		"GET /novnc/{file...}":    w.serveNoVNC,
+		"/":                       func(http.ResponseWriter, *http.Request) error { return errNoPage },
+	}
+	for pattern, serve := range pages {
+		mux.HandleFunc(pattern, func(rw http.ResponseWriter, r *http.Request) {
+			r, done := w.bounded(rw, r, 0)
+			defer done()
+			w.allowPage(rw.Header(), r)
+			if err := serve(rw, r); err != nil {
+				w.failPage(rw, r, err)
+			}
+		})
+	}
+}
+
+// toHome is for who loads the page again that a sign-in has failed on.
+func toHome(rw http.ResponseWriter, r *http.Request) error {
+	http.Redirect(rw, r, "/", http.StatusSeeOther)
+	return nil
+}
+
+var errNoPage = transporter.Errorf(transporter.NotFound, "there is no such page")
+
+// allowPage allows a page what it needs and nothing else. noVNC draws pictures from
+// data: URLs; not every browser counts wss: to 'self'.
+func (w *Webserver) allowPage(h http.Header, r *http.Request) {
+	connect := "'self'"
+	if host, ok := cleanHost(w.host(r)); ok && w.overTLS(r) {
+		connect += " wss://" + host
+	}
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "+
+		"connect-src "+connect+"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+}
+
+func (w *Webserver) render(rw http.ResponseWriter, status int, name string, data any) error {
+	var b strings.Builder
+	if err := w.page.templates.ExecuteTemplate(&b, name, data); err != nil {
+		return fmt.Errorf("render the page: %w", err)
+	}
+	rw.Header().Set("Content-Type", "text/html; charset=utf-8")
+	rw.WriteHeader(status)
+	_, err := rw.Write([]byte(b.String()))
+	if err != nil {
+		w.o.Log.Debug("a page could not be sent", "error", err)
+	}
+	return nil
+}
+
+// failPage shows a failure to a person; one who is not signed in may do that right there.
+func (w *Webserver) failPage(rw http.ResponseWriter, r *http.Request, err error) {
+	f := asFailure(err)
+	if f.status == http.StatusUnauthorized {
+		w.showSignIn(rw, http.StatusOK, signInPage{Next: r.URL.Path})
+		return
+	}
+	if f.status >= http.StatusInternalServerError {
+		w.o.Log.Warn("a page failed", "path", r.URL.Path, "error", err)
+	}
+	setFailureHeaders(rw.Header(), f)
+	m := messagePage{w.frame(http.StatusText(f.status), "", nil), f.status, headingOf(f.status), sentence(f.Message)}
+	if w.render(rw, f.status, "message.html", m) != nil {
+		writeText(rw, f.status, f.Message+"\n")
+	}
+}
+
+func headingOf(status int) string {
+	switch status {
+	case http.StatusNotFound:
+		return "Not here"
+	case http.StatusForbidden:
+		return "Not allowed"
+	case http.StatusServiceUnavailable:
+		return "Nobody answers right now"
+	default:
+		return "That did not work"
+	}
+}
+
+// sentence makes a message look like one.
+func sentence(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
+		return s
+	}
+	return string(unicode.ToUpper(r)) + strings.TrimSuffix(s[n:], ".") + "."
+}
+
+func (w *Webserver) home(rw http.ResponseWriter, r *http.Request) error {
+	who, err := w.caller(r)
+	if err != nil {
+		return err
+	}
+	list, err := w.listFor(r, who)
+	if err != nil {
+		return err
+	}
+	apps, err := w.appsOf(r, who)
+	if err != nil {
+		return err
+	}
+	return w.render(rw, http.StatusOK, "home.html", homePage{
+		frame: w.frame("Sessions", "home.js", who), sessionList: list,
+		Apps: apps, MayStart: who.may(transporter.ActStart), MayFreely: who.may(transporter.ActCommand),
+	})
+}
+
+// sessionsFragment is the list alone: what the page puts in place of the old one when
+// something has changed, so that there is one way to draw a session.
+func (w *Webserver) sessionsFragment(rw http.ResponseWriter, r *http.Request) error {
+	who, err := w.caller(r)
+	if err == nil {
+		var list sessionList
+		if list, err = w.listFor(r, who); err == nil {
+			return w.render(rw, http.StatusOK, "sessions", list)
+		}
+	}
+	w.fail(rw, r, err) // it is a script that asks
+	return nil
+}
+
+// listFor sorts what is alive before what has ended, and new before old.
+func (w *Webserver) listFor(r *http.Request, who *caller) (sessionList, error) {
+	all, err := wantsAll(r, who)
+	if err != nil {
+		return sessionList{}, err
+	}
+	sessions, err := w.sessions(r.Context(), who, all)
+	slices.SortStableFunc(sessions, func(a, b transporter.Session) int {
+		if live(a) != live(b) {
+			if live(a) {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(b.Created.Compare(a.Created), strings.Compare(a.ID, b.ID))
+	})
+	return sessionList{Sessions: sessions, All: all, MayAll: who.may(transporter.ActAll), Now: w.o.Now()}, err
+}
+
+// sessionPage shows a session's display, or why there is none.
+func (w *Webserver) sessionPage(rw http.ResponseWriter, r *http.Request) error {
+	who, err := w.caller(r)
+	if err != nil {
+		return err
+	}
+	s, err := w.session(r, who)
+	if err != nil {
+		return err
+	}
+	p := sessionPage{frame: w.frame(title(s), "", who), Session: s, Viewer: w.hasNoVNC()}
+	switch {
+	case !live(s):
+		p.Log, err = w.as(who).Log(r.Context(), s.ID)
+		if err != nil { // the reason alone is worth showing
+			w.o.Log.Info("a session's log cannot be shown", "session", s.ID, "error", err)
+		}
+		p.Script = "ended.js"
+		return w.render(rw, http.StatusOK, "ended.html", p)
+	case p.Viewer:
+		p.Script = "display.js"
+	}
+	return w.render(rw, http.StatusOK, "display.html", p)
+}
+
+func (w *Webserver) showSignIn(rw http.ResponseWriter, status int, p signInPage) {
+	p.frame = w.frame("Sign in", "signin.js", nil)
+	p.Next = cleanNext(p.Next)
+	if err := w.render(rw, status, "signin.html", p); err != nil {
+		w.o.Log.Error("cannot show the sign-in page", "error", err)
+		writeText(rw, http.StatusInternalServerError, errInternal.Message+"\n")
+	}
+}
+
+// cleanNext is where to go after signing in: one of our own pages, whatever a link says.
+func cleanNext(next string) string {
+	if id, ok := strings.CutPrefix(next, "/sessions/"); ok && ticket.IsID(id) {
+		return next
+	}
+	return "/"
+}
+
+func live(s transporter.Session) bool { return s.State != transporter.Ended }
+
+// title is what a session is called when nobody named it.
+func title(s transporter.Session) string { return cmp.Or(s.Name, s.App, s.Command, s.ID) }
+
+func initial(name string) string {
+	r, _ := utf8.DecodeRuneInString(strings.TrimSpace(name))
+	if r == utf8.RuneError || !unicode.IsPrint(r) {
+		return "?"
+	}
+	return string(unicode.ToUpper(r))
+}
+
+// tone gives each name one of eight colours, always the same.
+func tone(name string) uint32 {
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	return h.Sum32() % 8
+}
+
+func stateName(s transporter.State) string {
+	switch s {
+	case transporter.Pending:
+		return "Waiting"
+	case transporter.Starting:
+		return "Starting"
+	case transporter.Running:
+		return "Running"
+	case transporter.Ended:
+		return "Ended"
+	default:
+		return "No word"
+	}
+}
+
+// moment is a time as the page shows it until its script says "3 minutes ago".
+func moment(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04 MST") }

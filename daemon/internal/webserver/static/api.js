@@ -1,0 +1,83 @@
+// What every page shares: calling the API, and saying what went wrong.
+
+const csrf = document.querySelector('meta[name=csrf]')?.content ?? '';
+
+/** A failed call: the sentence for the user as message, the HTTP status beside it. */
+export class Failure extends Error {
+  constructor(status, message, detail = '') {
+    super(message);
+    this.status = status;
+    this.detail = detail;
+  }
+}
+
+/** Makes one call and returns the decoded answer; throws a Failure. */
+export async function call(method, path, body, headers = {}) {
+  const init = { method, headers: { ...headers, Accept: 'application/json' } };
+  if (method !== 'GET') init.headers['X-CSRF-Token'] = csrf;
+  if (body !== undefined) {
+    init.headers['Content-Type'] = 'application/json';
+    init.body = JSON.stringify(body);
+  }
+  let response;
+  try {
+    response = await fetch(path, init);
+  } catch {
+    throw new Failure(0, 'The server cannot be reached.');
+  }
+  const answer = await response.json().catch(() => ({}));
+  if (response.ok) return answer;
+  const failure = new Failure(response.status, sentence(answer.error?.message ?? 'That did not work'), answer.error?.detail);
+  failure.challenge = answer.challenge;
+  throw failure;
+}
+
+/** Starts a session and goes to it. The key makes a repeated request harmless. */
+export async function start(order) {
+  const key = Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, '0')).join('');
+  const session = await call('POST', '/api/v1/sessions', order, { 'Idempotency-Key': key });
+  location.assign('/sessions/' + session.id);
+}
+
+/** Runs an action of a button: once at a time, and a failure is shown. */
+export async function run(button, action) {
+  button.disabled = true;
+  button.setAttribute('aria-busy', 'true');
+  try {
+    await action();
+  } catch (failure) {
+    if (failure.status === 401) location.reload();
+    toast(failure.detail ? `${failure.message} ${sentence(failure.detail)}` : failure.message);
+  } finally {
+    button.disabled = false;
+    button.removeAttribute('aria-busy');
+  }
+}
+
+let hide;
+export function toast(text) {
+  const place = document.getElementById('toast');
+  if (!place) return;
+  place.textContent = text;
+  clearTimeout(hide);
+  hide = setTimeout(() => { place.textContent = ''; }, 8000);
+}
+
+export const sentence = (s) => s && s[0].toUpperCase() + s.slice(1).replace(/\.$/, '') + '.';
+
+/** Turns <time> elements into "3 minutes ago", the full time on hover. */
+export function tellTimes(root = document) {
+  const words = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
+  for (const element of root.querySelectorAll('time[datetime]')) {
+    const then = new Date(element.dateTime);
+    const seconds = (then - Date.now()) / 1000;
+    const [unit, size] = [['day', 86400], ['hour', 3600], ['minute', 60]].find(([, n]) => Math.abs(seconds) >= n) ?? ['second', 1];
+    element.textContent = size === 1 ? 'just now' : words.format(Math.trunc(seconds / size), unit);
+    element.title = then.toLocaleString();
+  }
+}
+
+document.getElementById('signout')?.addEventListener('click', (event) => run(event.currentTarget, async () => {
+  await call('POST', '/api/v1/logout');
+  location.assign('/');
+}));
