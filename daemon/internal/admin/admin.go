@@ -1,0 +1,184 @@
+// Package admin is the local admin socket of fastxd and its client: HTTP and JSON
+// over the Unix socket FX_RUN_DIR/admin.sock.
+//
+// The socket is for root and for the account the daemon runs as. It is made with
+// mode 0600, and each peer's uid is checked again by the kernel's word
+// (SO_PEERCRED); everyone else is refused and logged. A peer acts in the cluster
+// under its own login name, or under a name it asks for: either account could sign
+// any ticket anyway.
+//
+// The package knows no other package's types, because fastxctl links it and has to
+// stay small: the daemon hands in a Backend.
+//
+// # Calls
+//
+//	GET    /v1/status             Status
+//	POST   /v1/reload             ReloadRequest → 200 ReloadReport, or 202 {} without "wait"
+//	GET    /v1/nodes              {"nodes": [Node]}
+//	GET    /v1/sessions[?all=1]   {"sessions": [Session]}
+//	POST   /v1/sessions           StartRequest → 201 Session
+//	GET    /v1/sessions/ID        Session
+//	GET    /v1/sessions/ID/log    {"lines": [string]}
+//	DELETE /v1/sessions/ID        Session
+//
+// The header Fastx-User names whom to act for. A failure is {"error": Error}.
+package admin
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"github.com/fastx-kit/fastx-kit/daemon/diag"
+)
+
+// SocketName is the socket's name inside FX_RUN_DIR.
+const SocketName = "admin.sock"
+
+// MaxSocketPath is the longest path a Unix socket can have, in bytes.
+const MaxSocketPath = 107
+
+// SocketPath returns where the daemon with this FX_RUN_DIR listens.
+func SocketPath(runDir string) string { return filepath.Join(runDir, SocketName) }
+
+// Backend is the node as the admin socket needs it. An *Error it returns reaches
+// the client whole, any other error as code "internal".
+type Backend interface {
+	// Status says how this node is. It answers even while the cluster is out of reach.
+	Status(ctx context.Context) (Status, error)
+	// Reload looks at the files now and returns when the outcome is settled.
+	Reload(ctx context.Context, origin string) (ReloadReport, error)
+	// As returns the cluster with the rights of the named user.
+	As(user string) Cluster
+}
+
+// Cluster is what fastxctl can ask of the whole cluster, with one user's rights.
+type Cluster interface {
+	Nodes(ctx context.Context) ([]Node, error)
+	Sessions(ctx context.Context, all bool) ([]Session, error)
+	Start(ctx context.Context, r StartRequest) (Session, error)
+	Session(ctx context.Context, id string) (Session, error)
+	Log(ctx context.Context, id string) ([]string, error)
+	Terminate(ctx context.Context, id string) (Session, error)
+}
+
+// Status is how one node is.
+type Status struct {
+	Version     string       `json:"version"`
+	Node        string       `json:"node"`
+	PID         int          `json:"pid"`
+	Since       time.Time    `json:"since"`         // when this fastxd started
+	URL         string       `json:"url"`           // of the webserver, "" when it does not run here
+	Services    []string     `json:"services"`      // in the order of the data flow
+	Ready       bool         `json:"ready"`         // as /readyz says
+	Waiting     []string     `json:"waiting"`       // what Ready waits for, in plain words
+	Config      ConfigStatus `json:"config"`        // of the configuration
+	ShareLastOK time.Time    `json:"share_last_ok"` // when FX_CONFIG_DIR last answered
+	LastGood    bool         `json:"last_good"`     // the node runs on an earlier configuration because the files at hand are broken
+}
+
+// ConfigStatus is how one node's configuration is.
+type ConfigStatus struct {
+	Generation int       `json:"generation"` // the one that runs
+	Digest     string    `json:"digest"`     // of what was last seen, accepted or not
+	Accepted   bool      `json:"accepted"`   // whether what was last seen is what runs
+	Problems   diag.List `json:"problems"`   // of what was last seen
+	Since      time.Time `json:"since"`      // when the running generation was accepted
+}
+
+// ReloadRequest asks a node to look at its files now.
+type ReloadRequest struct {
+	Origin string `json:"origin"` // who asked, for the history; "" becomes "reload"
+	Wait   bool   `json:"wait"`   // answer when the outcome is settled
+}
+
+// Outcome says what became of a reload.
+type Outcome string
+
+// The outcomes. When the files hold nothing new, the outcome is that of the last look at them.
+const (
+	Applied  Outcome = "applied"   // the files are what runs
+	Rejected Outcome = "rejected"  // the generation before still runs
+	HeldBack Outcome = "held-back" // accepted, but files with errors count as they last were good
+	Restart  Outcome = "restart"   // accepted, but some keys wait for a restart of fastxd
+)
+
+// ExitCode is what fastxctl reload --wait exits with, so that systemctl reload and
+// scripts can tell the outcomes apart.
+func (o Outcome) ExitCode() int {
+	switch o {
+	case Applied:
+		return 0
+	case Rejected:
+		return 2
+	case HeldBack:
+		return 3
+	case Restart:
+		return 4
+	}
+	return 1
+}
+
+// ReloadReport is a reload's outcome.
+type ReloadReport struct {
+	Outcome    Outcome   `json:"outcome"`
+	Generation int       `json:"generation"` // the one that runs now
+	Digest     string    `json:"digest"`     // of what was looked at
+	Problems   diag.List `json:"problems"`
+}
+
+// Load is how busy a node is.
+type Load struct {
+	Cores     int     `json:"cores"`
+	Load1     float64 `json:"load1"`
+	MemTotal  uint64  `json:"mem_total"` // bytes
+	MemFree   uint64  `json:"mem_free"`  // bytes, available to new processes
+	UptimeSec float64 `json:"uptime_s"`
+}
+
+// Node is a node of the cluster, as the HTTP API shows it.
+type Node struct {
+	Node     string            `json:"node"`
+	Version  string            `json:"version"`
+	Services []string          `json:"services"`
+	Metadata map[string]string `json:"metadata"`
+	Load     Load              `json:"load"`
+	Sessions int               `json:"sessions"`
+	Drain    bool              `json:"drain"`
+	Age      float64           `json:"age_s"` // seconds since its last heartbeat
+}
+
+// Session is a session, as the HTTP API shows it.
+type Session struct {
+	ID       string            `json:"id"`
+	Name     string            `json:"name"`
+	User     string            `json:"user"`
+	Node     string            `json:"node"`
+	App      string            `json:"app"`
+	Command  string            `json:"command"`
+	Geometry string            `json:"geometry"`
+	State    string            `json:"state"` // "pending", "starting", "running", "unknown", "ended"
+	Reason   string            `json:"reason"`
+	Created  time.Time         `json:"created"`
+	Started  time.Time         `json:"started,omitzero"`
+	Clients  int               `json:"clients"`
+	Params   map[string]string `json:"params"`
+}
+
+// StartRequest asks for a session: an app, or a command of one's own.
+type StartRequest struct {
+	App      string            `json:"app,omitempty"`
+	Command  string            `json:"command,omitempty"`
+	Geometry string            `json:"geometry,omitempty"` // "WxH", "rootless" or "" for the app's own
+	Name     string            `json:"name,omitempty"`
+	Params   map[string]string `json:"params,omitempty"`
+}
+
+// Error is a failure that crosses the socket whole.
+type Error struct {
+	Code    string `json:"code"`             // as the HTTP API's: "invalid", "forbidden", "not_found", "unavailable" …
+	Message string `json:"message"`          // one sentence for the person who asked
+	Detail  string `json:"detail,omitempty"` // more, e.g. the last log lines; never a secret
+}
+
+func (e *Error) Error() string { return e.Message }
