@@ -1,0 +1,202 @@
+package archtest
+
+// reasons says why a package may import each of what it may import.
+type reasons map[string]string
+
+// components are the guide's components as packages.
+var components = []string{
+	"daemon/internal/webserver", "daemon/internal/manager", "daemon/internal/user", "daemon/internal/launcher",
+}
+
+// layers is the table of allowed imports beyond the standard library. Imports point
+// one way: a package stands below all that import it. A package that is not here fails.
+var layers = map[string]reasons{
+	// The shared core, which the provider and testenv may import too.
+	"daemon/diag":    {},
+	"daemon/fileset": {},
+	"daemon/natsconf": {
+		"daemon/diag":                            "problems are diagnostics",
+		"github.com/nats-io/nats-server/v2/conf": "upstream's own parser decides what is syntax; the server itself stays out",
+		"github.com/nats-io/nkeys":               "a public key is checked for its form",
+		"golang.org/x/crypto/bcrypt":             "tokens and passwords may be hashed",
+	},
+	"daemon/spec/syntax": {
+		"daemon/diag":     "problems have positions",
+		"gopkg.in/ini.v1": "the parser that users' existing files were written for",
+	},
+	"daemon/spec": {
+		"daemon/diag":                "problems are diagnostics",
+		"daemon/fileset":             "what is loaded is a set of files",
+		"daemon/natsconf":            "nats-server.conf is one of the files",
+		"daemon/spec/syntax":         "bytes become sections and keys there",
+		"gopkg.in/ini.v1":            "the parser that users' existing files were written for",
+		"golang.org/x/crypto/bcrypt": "a login's hash is checked for its form",
+		"github.com/nats-io/nkeys":   "a seed is checked for its form",
+	},
+	"daemon/render": {
+		"daemon/diag":        "what cannot be written is a diagnostic",
+		"daemon/fileset":     "the result is a set of files",
+		"daemon/natsconf":    "it writes nats-server.conf",
+		"daemon/spec":        "the settings table gives order and defaults",
+		"daemon/spec/syntax": "what is written is read back by the same grammar",
+	},
+
+	// The config engine.
+	"daemon/internal/watch": {
+		"daemon/fileset":               "it hands over settled sets",
+		"github.com/fsnotify/fsnotify": "events hint when to look; nobody else watches",
+	},
+	"daemon/internal/generation": {
+		"daemon/diag":    "a rejected set is told by its diagnostics",
+		"daemon/fileset": "a generation is an effective set",
+		"daemon/spec":    "and what it means",
+	},
+	"daemon/internal/history": {
+		"daemon/fileset":                                        "it records and restores sets",
+		"daemon/internal/generation":                            "of accepted generations",
+		"daemon/spec":                                           "the settings table says what is secret",
+		"github.com/go-git/go-git/v5":                           "each generation is a commit; nobody else speaks git",
+		"github.com/go-git/go-git/v5/config":                    "go-git",
+		"github.com/go-git/go-git/v5/plumbing":                  "go-git",
+		"github.com/go-git/go-git/v5/plumbing/cache":            "go-git",
+		"github.com/go-git/go-git/v5/plumbing/filemode":         "go-git",
+		"github.com/go-git/go-git/v5/plumbing/object":           "go-git",
+		"github.com/go-git/go-git/v5/plumbing/storer":           "go-git",
+		"github.com/go-git/go-git/v5/storage/filesystem":        "go-git",
+		"github.com/go-git/go-git/v5/storage/filesystem/dotgit": "go-git",
+		"github.com/go-git/go-billy/v5":                         "go-git's file system",
+		"github.com/go-git/go-billy/v5/osfs":                    "go-git's file system",
+	},
+	"daemon/internal/reload": {
+		"daemon/diag":                "what refuses a generation is told by its diagnostics",
+		"daemon/fileset":             "what is offered is a set of files",
+		"daemon/internal/generation": "it takes one through all services",
+	},
+
+	// What the components are made of.
+	"daemon/internal/ticket": {
+		"daemon/spec": "who may hold a key file is judged as for every other secret",
+	},
+	"daemon/internal/transporter": {
+		"daemon/diag":                              "a heartbeat carries a node's problems",
+		"daemon/internal/ticket":                   "orders are signed tickets",
+		"daemon/natsconf":                          "what the embedded server is told",
+		"daemon/spec":                              "the transporter's settings and the components' names",
+		"github.com/nats-io/nats.go":               "the only user of the client",
+		"github.com/nats-io/nats-server/v2/server": "the only user of the server",
+		"github.com/nats-io/nkeys":                 "connections are signed with a role's seed",
+	},
+	"daemon/internal/cluster": {
+		"daemon/internal/transporter": "it asks other components over it",
+	},
+	"daemon/internal/audit":   {},
+	"daemon/internal/session": {},
+	"daemon/internal/session/supervise": {
+		"daemon/internal/session": "the record, the lock and the protocol; nothing else, to stay small",
+	},
+	"daemon/internal/display": {
+		"daemon/internal/session":     "descriptors travel as they do from a supervisor",
+		"daemon/internal/transporter": "a rendezvous is part of the messages",
+		"github.com/coder/websocket":  "viewers come by WebSocket",
+	},
+
+	// The components. They never import one another.
+	"daemon/internal/webserver": {
+		"daemon/diag":                 "/config shows diagnostics",
+		"daemon/fileset":              "files are written whole",
+		"daemon/internal/audit":       "logins and deeds are recorded",
+		"daemon/internal/cluster":     "every call is asked of the cluster",
+		"daemon/internal/display":     "viewers meet displays there",
+		"daemon/internal/generation":  "it serves what one says",
+		"daemon/internal/reload":      "it is a service",
+		"daemon/internal/ticket":      "display tickets",
+		"daemon/internal/transporter": "the way to all other components",
+		"daemon/spec":                 "what the files mean",
+		"github.com/coder/websocket":  "the display's WebSocket",
+		"golang.org/x/time/rate":      "requests are limited",
+		"golang.org/x/sys/unix":       "sockets' options",
+	},
+	"daemon/internal/manager": {
+		"daemon/internal/audit":       "deeds are recorded",
+		"daemon/internal/generation":  "it balances as one says",
+		"daemon/internal/reload":      "it is a service",
+		"daemon/internal/ticket":      "orders are read out of tickets",
+		"daemon/internal/transporter": "the way to all other components",
+		"daemon/spec":                 "what the files mean",
+	},
+	"daemon/internal/user": {
+		"daemon/internal/audit":       "logins are recorded",
+		"daemon/internal/generation":  "it judges as one says",
+		"daemon/internal/reload":      "it is a service",
+		"daemon/internal/ticket":      "it alone signs",
+		"daemon/internal/transporter": "the way to all other components",
+		"daemon/spec":                 "what the files mean",
+		"golang.org/x/crypto/bcrypt":  "htpasswd",
+		"golang.org/x/time/rate":      "guesses are limited",
+	},
+	"daemon/internal/launcher": {
+		"daemon/fileset":              "records are written whole",
+		"daemon/internal/audit":       "starts and ends are recorded",
+		"daemon/internal/display":     "it brings displays to webservers",
+		"daemon/internal/generation":  "it obeys the limits of one",
+		"daemon/internal/reload":      "it is a service",
+		"daemon/internal/session":     "records and supervisors",
+		"daemon/internal/ticket":      "it starts what was signed and nothing else",
+		"daemon/internal/transporter": "the way to all other components",
+		"daemon/spec":                 "what the files mean",
+		"golang.org/x/sys/unix":       "a node's load",
+	},
+
+	// The programs and what they are made of.
+	"daemon/internal/admin": {
+		"daemon/diag": "a status carries problems; nothing else, for fastxctl links it",
+	},
+	"daemon/internal/ctl": {
+		"daemon/diag":                "check prints diagnostics",
+		"daemon/fileset":             "it reads and writes sets",
+		"daemon/internal/admin":      "it asks the daemon",
+		"daemon/render":              "init writes what it renders",
+		"daemon/spec":                "check loads what is there",
+		"github.com/spf13/cobra":     "commands, help and completion",
+		"golang.org/x/crypto/bcrypt": "init hashes the first password",
+	},
+	"daemon": {
+		"daemon/diag":                 "it logs problems",
+		"daemon/fileset":              "it writes what other programs read, whole",
+		"daemon/internal/admin":       "the local socket",
+		"daemon/internal/audit":       "the audit log",
+		"daemon/internal/cluster":     "the local socket acts in the cluster",
+		"daemon/internal/generation":  "the keeper",
+		"daemon/internal/history":     "records what the keeper accepts",
+		"daemon/internal/launcher":    "a component",
+		"daemon/internal/manager":     "a component",
+		"daemon/internal/reload":      "brings generations to services",
+		"daemon/internal/session":     "the account a session runs as",
+		"daemon/internal/ticket":      "the local administrator's login",
+		"daemon/internal/transporter": "the hub and the connections",
+		"daemon/internal/user":        "a component",
+		"daemon/internal/watch":       "the watcher",
+		"daemon/internal/webserver":   "a component",
+		"daemon/spec":                 "what the files mean",
+	},
+	"daemon/cmd/fastxd": {
+		"daemon": "the node",
+		"github.com/coreos/go-systemd/v22/daemon": "tells systemd how the node is",
+		"github.com/spf13/cobra":                  "flags and help",
+		"github.com/spf13/pflag":                  "flags that go by their variables' names, too",
+	},
+	"daemon/cmd/fastxctl": {"daemon/internal/ctl": "all it does"},
+	"daemon/cmd/fastxd-session": {
+		"daemon/internal/session":           "descriptors it is started with",
+		"daemon/internal/session/supervise": "all it does",
+	},
+	"daemon/internal/archtest": {},
+
+	// Folders that later work fills keep the fixed libraries in go.mod.
+	"terraform-provider": {
+		"github.com/hashicorp/terraform-plugin-framework/providerserver": "kept in go.mod from the start",
+	},
+	"testenv": {
+		"github.com/ory/dockertest/v3": "kept in go.mod from the start",
+	},
+}
