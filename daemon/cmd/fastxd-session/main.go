@@ -1,0 +1,37 @@
+// Command fastxd-session supervises one session. The launcher starts it with the
+// descriptors that the package session lists and with the session's id as its argument, which
+// only serves whoever looks at a list of processes; it takes nothing from the environment.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/session/supervise"
+)
+
+// gcPercent trades a little time of a process that idles for less memory.
+const gcPercent = 20
+
+func main() {
+	if len(os.Args) > 2 || len(os.Args) == 2 && !session.ValidID(os.Args[1]) {
+		fmt.Fprintln(os.Stderr, "fastxd-session takes no options; fastxd starts it, one for each session.")
+		os.Exit(2)
+	}
+	debug.SetGCPercent(gcPercent)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	in, err := supervise.Inherit()
+	if err == nil {
+		err = supervise.Run(ctx, in)
+	}
+	if err != nil { // standard error is the log, and this its last line
+		fmt.Fprintln(os.Stderr, session.EndPrefix+err.Error())
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,161 @@
+// Package daemon builds one node out of the parts.
+//
+// Run is the start-up story, to be read from top to bottom; stopping is the same
+// story backwards. The other files of the package are the parts that belong to a
+// node as a whole: its directories, its heartbeat, its log levels, the group of its
+// components, and what its admin socket can ask.
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/fastx-kit/fastx-kit/daemon/internal/admin"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/history"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/reload"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/watch"
+	"github.com/fastx-kit/fastx-kit/daemon/spec"
+)
+
+// Options are what a node is started with. Nothing below reads the process environment.
+type Options struct {
+	Environ  map[string]string // the process environment, flags folded in
+	Version  string            // of the build
+	Logs     *Logs             // where every component logs
+	Announce func(url string)  // told the webserver's URL when it can be used, and again when it changes; may be nil
+	Notify   func(string)      // tells systemd how we are, as sd_notify(3) words it; may be nil
+	HangUp   <-chan os.Signal  // each value asks for a look at the files; may be nil
+}
+
+// Run runs a node until ctx ends or a component fails. Sessions live on.
+func Run(ctx context.Context, o Options) error {
+	n, err := newNode(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer n.release()
+
+	// The transporter inside this process comes first: it costs nothing where
+	// transporter-secret.ini names another one, and every component needs one or the other.
+	if n.hub, err = transporter.NewHub(n.log); err != nil {
+		return err
+	}
+	defer n.hub.Close()
+
+	// The audit log is opened before anybody can do anything that belongs in it.
+	if n.audit, err = audit.Open(audit.Options{Path: filepath.Join(n.place.Local, "audit.log"), Log: n.log}); err != nil {
+		return err
+	}
+	defer n.audit.Close()
+
+	// The engine: files → meaning → generation → services. From here on the
+	// watcher reads, and nobody else does.
+	if err := n.buildEngine(); err != nil {
+		return err
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	go func() { _ = n.watcher.Run(running) }()
+
+	// The first generation starts the components. They stop before what they stand on does.
+	n.group.ctx = running
+	defer n.group.Stop()
+	if _, err := n.loop.Start(ctx); err != nil {
+		return err
+	}
+	go func() { _ = n.loop.Run(running, n.watcher.Sets()) }()
+
+	// Only a node that runs has something to tell: its heartbeat to the
+	// cluster, its state to the administrator of this machine.
+	if err := n.speak(ctx); err != nil {
+		return err
+	}
+	defer n.hush()
+	server, err := admin.Start(admin.Options{RunDir: n.place.Run, Backend: backend{n}, Log: n.log})
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+
+	err = n.wait(ctx)
+	n.notify("STOPPING=1")
+	return err
+}
+
+// newNode finds the node's place and takes it for this process.
+func newNode(ctx context.Context, o Options) (*Node, error) {
+	n := &Node{opts: o, log: o.Logs.For("node"), since: time.Now(), instance: ticket.NewID()}
+	var err error
+	if n.place, err = placeOf(o.Environ); err != nil {
+		return nil, err
+	}
+	if problems := spec.CheckDirs(n.place.Dirs, false); problems.HasErrors() {
+		return nil, problems.Err()
+	}
+	if err := n.place.make(); err != nil {
+		return nil, err
+	}
+	if n.supervisor, err = findSupervisor(); err != nil {
+		return nil, err
+	}
+	if n.account, err = accountOf(ctx, os.Getuid()); err != nil {
+		return nil, err
+	}
+	if home := o.Environ["HOME"]; filepath.IsAbs(home) { // as everywhere, the environment says where one is at home
+		n.account.Home = home
+	}
+	if n.name = n.place.nodeName; n.name == "" {
+		if n.name, err = os.Hostname(); err != nil {
+			return nil, fmt.Errorf("this machine has no host name (%w); set FX_NODE_NAME", err)
+		}
+	}
+	n.claim, err = n.place.claim()
+	return n, err
+}
+
+// buildEngine connects watcher, keeper, history and services.
+func (n *Node) buildEngine() error {
+	in := spec.Input{Environ: n.opts.Environ, Dirs: n.place.Dirs, NodeFile: n.place.nodeFile, Defaults: defaultsFile,
+		Hostname: n.name, DaemonUID: os.Getuid(), DaemonGID: os.Getgid()}
+	n.watcher = watch.New(watch.Options{Dir: n.place.Config, Extra: []string{n.place.nodeFile, defaultsFile},
+		More: in.ReferencesOf, Log: n.opts.Logs.For("watch")})
+	var err error
+	n.keeper, err = generation.NewKeeper(generation.KeeperOptions{Load: in.Load, LocalDir: n.place.Local, Log: n.log})
+	if err != nil {
+		return err
+	}
+	past, err := history.Open(history.Options{Dir: filepath.Join(n.place.Local, "history"), Redact: spec.Redact, Log: n.log})
+	if err != nil {
+		return err
+	}
+	n.group = newGroup(n)
+	n.loop = reload.New(reload.Options{Source: n.watcher, Keeper: n.keeper, Recorder: past, Changed: n.changed, Restart: n.restart,
+		Applier: reload.Applier{Services: []reload.Service{n.opts.Logs, n.group}}, Log: n.opts.Logs.For("config")})
+	return nil
+}
+
+// wait announces the node when it is ready, and looks after it until it is to stop.
+func (n *Node) wait(ctx context.Context) error {
+	for ticker := time.NewTicker(readyPoll); ; {
+		if ready, _ := n.ready(); ready {
+			ticker.Stop()
+			n.announceReady()
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-n.group.failed:
+			return err
+		case <-n.opts.HangUp:
+			go func() { _, _ = n.loop.Reload(ctx, "hangup") }() // the loop logs what came of it
+		case <-ticker.C:
+		}
+	}
+}

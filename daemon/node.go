@@ -1,0 +1,247 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/fastx-kit/fastx-kit/daemon/diag"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/launcher"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/manager"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/reload"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/user"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/watch"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/webserver"
+	"github.com/fastx-kit/fastx-kit/daemon/spec"
+)
+
+// readyPoll is how often a node that starts looks whether it is ready.
+const readyPoll = 5 * time.Millisecond
+
+// Node is one running node: its place on the machine and the parts that work there.
+type Node struct {
+	opts     Options
+	log      *slog.Logger
+	since    time.Time
+	instance string // new at every start of the process
+
+	place      place
+	name       string
+	supervisor string // path of fastxd-session
+	account    session.Account
+	claim      *os.File // the lock on FX_LOCAL_DIR
+
+	hub     *transporter.Hub
+	audit   *audit.Log
+	watcher *watch.Watcher
+	keeper  *generation.Keeper
+	group   *group
+	loop    *reload.Loop
+
+	conn    *transporter.Conn // the node's own, for its heartbeat and its admin socket
+	heart   *heart
+	silence func() // ends the heartbeat and waits for its last word
+
+	mu        sync.Mutex
+	webURL    string // where the webserver is
+	announced string // what Announce was told last
+	up        bool   // READY was said
+}
+
+func (n *Node) release() { n.claim.Close() }
+
+// newGroup says how each component is built.
+func newGroup(n *Node) *group {
+	return &group{
+		log: n.log, failed: make(chan error, 1), running: map[spec.Component]*member{}, connect: n.connect, moved: n.moved,
+		build: map[spec.Component]func(*transporter.Conn) (component, error){
+			spec.User:      n.buildUser,
+			spec.Manager:   n.buildManager,
+			spec.Launcher:  n.buildLauncher,
+			spec.Webserver: n.buildWebserver,
+		},
+	}
+}
+
+func (n *Node) connect(ctx context.Context, role spec.Component, link spec.Transporter) (*transporter.Conn, error) {
+	return transporter.Open(ctx, transporter.Options{Role: role, Node: n.name, Hub: n.hub, Settings: link, Log: n.opts.Logs.For("transporter")})
+}
+
+func (n *Node) buildUser(c *transporter.Conn) (component, error) {
+	return user.New(user.Options{Conn: c, Dirs: n.place.Dirs, Node: n.name, Log: n.opts.Logs.For("user"), Audit: n.audit})
+}
+
+func (n *Node) buildManager(c *transporter.Conn) (component, error) {
+	return manager.New(manager.Options{Conn: c, Node: n.name, Instance: n.instance, Log: n.opts.Logs.For("manager")}), nil
+}
+
+func (n *Node) buildLauncher(c *transporter.Conn) (component, error) {
+	return launcher.New(launcher.Options{Conn: c, Dirs: n.place.Dirs, Node: n.name, Instance: n.instance,
+		Supervisor: n.supervisor, Account: n.account, Log: n.opts.Logs.For("launcher"), Audit: n.audit})
+}
+
+func (n *Node) buildWebserver(c *transporter.Conn) (component, error) {
+	return webserver.New(webserver.Options{Conn: c, Dirs: n.place.Dirs, Node: n.name, Version: n.opts.Version,
+		Log: n.opts.Logs.For("webserver"), Announce: n.listening, Ready: n.ready, NoVNC: n.noVNC(), Notice: n.notice()})
+}
+
+// noVNC is the distribution's noVNC, nil where it is not installed.
+func (n *Node) noVNC() fs.FS {
+	if _, err := os.Stat(filepath.Join(n.place.noVNC, "core", "rfb.js")); err != nil {
+		return nil
+	}
+	return os.DirFS(n.place.noVNC)
+}
+
+// notice says on the page what everybody should know who starts a session here.
+func (n *Node) notice() string {
+	return fmt.Sprintf("Every session on this machine runs as the Unix account %s, whoever starts it.", n.account.Name)
+}
+
+// speak opens the node's own connection and begins its heartbeat.
+func (n *Node) speak(ctx context.Context) error {
+	cfg := n.keeper.Current().Config
+	role := spec.User
+	if len(cfg.Env.Services) > 0 {
+		role = cfg.Env.Services[0]
+	}
+	conn, err := n.connect(ctx, role, cfg.Transporter)
+	if err != nil {
+		return err
+	}
+	n.mu.Lock()
+	n.conn, n.heart = conn, newHeart(conn, n.log, n.beat)
+	n.mu.Unlock()
+	beating, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := n.heart.Run(beating); err != nil {
+			n.group.fail(fmt.Errorf("heartbeat: %w", err))
+		}
+	}()
+	n.silence = func() { stop(); <-done }
+	return nil
+}
+
+// moved hears that the transporter is elsewhere now.
+func (n *Node) moved(link spec.Transporter) {
+	n.mu.Lock()
+	conn := n.conn
+	n.mu.Unlock()
+	if conn != nil {
+		n.group.move(conn, "node", link)
+	}
+}
+
+// hush says the last heartbeat and closes the node's own connection.
+func (n *Node) hush() {
+	n.silence()
+	n.conn.Close()
+}
+
+// beat is what the heartbeat says.
+func (n *Node) beat() transporter.Beat {
+	env, status := n.keeper.Current().Config.Env, n.keeper.Status()
+	b := transporter.Beat{Node: n.name, Instance: n.instance, Version: n.opts.Version, Services: n.services(),
+		Metadata: metadata(env.Metadata, n.opts.Version), Load: load(), Max: env.MaxSessions, Config: transporter.ConfigState{
+			Generation: status.Generation, Digest: status.Digest, Accepted: status.Accepted, Problems: status.Problems}}
+	for _, m := range n.group.Members() {
+		if l, ok := m.component.(*launcher.Launcher); ok {
+			b.Drain = l.Drained()
+		}
+	}
+	return b
+}
+
+// services names what runs, in the order of the data flow.
+func (n *Node) services() []string {
+	running := map[string]bool{}
+	for _, m := range n.group.Members() {
+		running[m.Name()] = true
+	}
+	out := []string{}
+	for _, c := range spec.Components() {
+		if running[string(c)] {
+			out = append(out, string(c))
+		}
+	}
+	return out
+}
+
+// ready reports whether the node does its whole job, and what it waits for.
+func (n *Node) ready() (bool, []string) {
+	if n.keeper.Current() == nil {
+		return false, []string{"configuration"}
+	}
+	waiting := n.group.Waiting()
+	return len(waiting) == 0, waiting
+}
+
+// changed hears that the configuration's state has changed, and says so at once.
+func (n *Node) changed() {
+	n.mu.Lock()
+	h := n.heart
+	n.mu.Unlock()
+	if h != nil {
+		h.Kick()
+	}
+}
+
+// restart names what of a generation waits for a restart.
+func (n *Node) restart(_, now *generation.Generation) diag.List {
+	return n.place.waits(n.opts.Environ, now.Set)
+}
+
+// listening hears where the webserver is. It is announced when the node can serve whoever comes.
+func (n *Node) listening(url string) {
+	n.mu.Lock()
+	n.webURL = url
+	up := n.up
+	n.mu.Unlock()
+	if up {
+		n.announce()
+	}
+}
+
+func (n *Node) url() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.webURL
+}
+
+// announceReady says once that the node is ready, and where.
+func (n *Node) announceReady() {
+	n.mu.Lock()
+	first := !n.up
+	n.up = true
+	n.mu.Unlock()
+	if first {
+		n.notify("READY=1")
+		n.announce()
+	}
+}
+
+func (n *Node) announce() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.webURL != n.announced && n.opts.Announce != nil {
+		n.opts.Announce(n.webURL)
+	}
+	n.announced = n.webURL
+}
+
+func (n *Node) notify(state string) {
+	if n.opts.Notify != nil {
+		n.opts.Notify(state)
+	}
+}
