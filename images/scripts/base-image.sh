@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Makes the image that container tests run in, where it is missing, and prints its NAME:TAG.
+#
+# There need not be any registry: the root file system is made with mmdebstrap from Debian's
+# packages and imported. The tag is a digest of what goes in, so a changed list makes a new image.
+set -euo pipefail
+
+suite=${1:-bookworm}
+packages=systemd,systemd-sysv,dbus,tigervnc-standalone-server,openbox,xterm,xauth,curl,ca-certificates,procps,iproute2,x11-utils
+exclude=(/usr/share/doc/\* /usr/share/man/\* /usr/share/locale/\*)
+
+tag=$(printf '%s\n' "$suite" "$packages" "${exclude[@]}" | sha256sum | cut -c1-12)
+image=fastx-kit/base-$suite:$tag
+
+if ! docker image inspect "$image" >/dev/null 2>&1; then
+	if ! command -v mmdebstrap >/dev/null; then
+		echo "mmdebstrap is not installed; run: apt-get install mmdebstrap" >&2
+		exit 1
+	fi
+	options=()
+	for path in "${exclude[@]}"; do options+=("--dpkgopt=path-exclude=$path"); done
+	# By way of a file, not a pipe: when its reader fails, mmdebstrap hangs up its whole process group.
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	mmdebstrap --quiet --variant=minbase --include="$packages" "${options[@]}" "$suite" "$work/root.tar" >&2
+	docker import --change 'CMD ["/lib/systemd/systemd"]' "$work/root.tar" "$image" >&2
+fi
+echo "$image"
