@@ -1,0 +1,52 @@
+# `make` alone lists the targets. Two are all a newcomer needs: `make run` and `make test`.
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LISTEN   ?= 127.0.0.1:3300
+FUZZTIME ?= 30s
+SOURCES  := daemon terraform-provider testenv
+SCRIPTS  := images/scripts
+
+.PHONY: help build run test soak bench fuzz check clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo '  LISTEN=HOST:PORT (make run, now $(LISTEN))   FUZZTIME=30s (make fuzz)   VERSION=… (make build)'
+
+build: ## build the programs into bin/
+	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./daemon/cmd/...
+
+run: ## install what is missing, then run a node from ./run/ and print its URL
+	@$(SCRIPTS)/deps.sh run
+	@$(MAKE) build
+	@exec $(SCRIPTS)/run.sh '$(LISTEN)'
+
+test: ## install what tests need, then run every check and every test
+	@$(SCRIPTS)/deps.sh test
+	@$(MAKE) check
+	@$(SCRIPTS)/gotest.sh -race -timeout 12m ./...
+
+soak: ## run the drills at full size; takes its time
+	@$(SCRIPTS)/deps.sh test
+	@$(SCRIPTS)/gotest.sh -timeout 60m -count 1 -v -run Drill $$($(SCRIPTS)/packages.sh 'flag.Bool("soak"') -args -soak
+
+bench: ## measure against the peers that BENCHMARKS.md names
+	@$(SCRIPTS)/deps.sh test
+	@$(SCRIPTS)/gotest.sh -timeout 30m -count 1 -v -run Report $$($(SCRIPTS)/packages.sh 'flag.Bool("report"') -args -report | \
+		grep -E '^(bench |--- |FAIL|panic|ok )|_test.go:'
+
+fuzz: ## fuzz everything that parses, each target for FUZZTIME
+	@$(SCRIPTS)/fuzz.sh $(FUZZTIME)
+
+check: ## gofmt, go vet, staticcheck and the shell scripts' syntax
+	@unformatted=$$(gofmt -l $(SOURCES)); [[ -z $$unformatted ]] || { echo "not formatted, run gofmt -w:" $$unformatted >&2; exit 1; }
+	@for script in $(SCRIPTS)/*.sh .ci/run; do bash -n $$script; done
+	@go vet ./...
+	@go tool staticcheck ./...
+
+clean: ## remove bin/ and build/; ./run/ and its sessions stay
+	@rm -rf bin build
