@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 )
 
@@ -72,13 +73,7 @@ func mustExist(t *testing.T, path string) {
 // display returns the X display of a session, ":7".
 func (n *node) display(id string) string {
 	n.t.Helper()
-	for _, r := range n.Records() {
-		if r.ID == id && r.Display != "" {
-			return r.Display
-		}
-	}
-	n.t.Fatalf("no record names the display of session %s", id)
-	return ""
+	return n.awaitRecord(id, "an X display", func(r *session.Record) bool { return r.Display != "" }).Display
 }
 
 // asNobody runs a program as another user and returns what it printed.

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 )
 
@@ -216,13 +217,8 @@ func TestDrillSupervisorKilled(t *testing.T) {
 	}
 }
 
+// supervisor returns the process id of a session's supervisor.
 func (n *node) supervisor(id string) int {
 	n.t.Helper()
-	for _, r := range n.Records() {
-		if r.ID == id {
-			return r.Supervisor.PID
-		}
-	}
-	n.t.Fatalf("no record of session %s", id)
-	return 0
+	return n.awaitRecord(id, "a supervisor", func(r *session.Record) bool { return r.Supervisor.PID > 1 }).Supervisor.PID
 }

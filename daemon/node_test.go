@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -193,6 +194,23 @@ func (n *node) Records() []*session.Record {
 		}
 	}
 	return out
+}
+
+// awaitRecord waits until a session's record names what is asked for. A state is told before it is
+// on the disk, so a session that is seen running may have a record that does not yet say so.
+func (n *node) awaitRecord(id, what string, names func(*session.Record) bool) *session.Record {
+	n.t.Helper()
+	var found *session.Record
+	n.Await("a record of session "+id+" that names "+what, func() error {
+		for _, r := range n.Records() {
+			if r.ID == id && names(r) {
+				found = r
+				return nil
+			}
+		}
+		return errors.New("none does")
+	})
+	return found
 }
 
 // Log is what fastxd has written so far.
