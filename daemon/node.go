@@ -91,7 +91,7 @@ func (n *Node) buildLauncher(c *transporter.Conn) (component, error) {
 
 func (n *Node) buildWebserver(c *transporter.Conn) (component, error) {
 	return webserver.New(webserver.Options{Conn: c, Dirs: n.place.Dirs, Node: n.name, Version: n.opts.Version,
-		Log: n.opts.Logs.For("webserver"), Announce: n.listening, Ready: n.ready, NoVNC: n.noVNC(), Notice: n.notice()})
+		Log: n.opts.Logs.For("webserver"), Announce: n.listening, Ready: n.ready, NoVNC: n.noVNC(), Account: n.account.Name})
 }
 
 // noVNC is the distribution's noVNC, nil where it is not installed.
@@ -100,11 +100,6 @@ func (n *Node) noVNC() fs.FS {
 		return nil
 	}
 	return os.DirFS(n.place.noVNC)
-}
-
-// notice says on the page what everybody should know who starts a session here.
-func (n *Node) notice() string {
-	return fmt.Sprintf("Every session on this machine runs as the Unix account %s, whoever starts it.", n.account.Name)
 }
 
 // speak opens the node's own connection and begins its heartbeat.

@@ -149,7 +149,7 @@ func TestABrowserSignsInStartsAndSees(t *testing.T) {
 	}}
 	w := newWorld(t, func(s *setup) {
 		s.NoVNC = os.DirFS(*novncDir)
-		s.Notice = "Sessions run as root on this machine."
+		s.Account = "root"
 	})
 	w.fake.rfb = display.serve
 	w.fake.apps = append(w.fake.apps,

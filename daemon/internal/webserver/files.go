@@ -1,6 +1,7 @@
 package webserver
 
 import (
+	"bytes"
 	"io/fs"
 	"net/http"
 	"path"
@@ -23,8 +24,12 @@ func (w *Webserver) serveStatic(rw http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return errNoPage // of another release
 	}
+	data, ok := w.page.static[name]
+	if !ok {
+		return errNoPage
+	}
 	rw.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	return serveFile(rw, r, w.page.static, name, time.Time{})
+	return serveData(rw, r, name, data, time.Time{})
 }
 
 // hasNoVNC looks each time: it may be installed while we run.
@@ -50,18 +55,26 @@ func (w *Webserver) serveNoVNC(rw http.ResponseWriter, r *http.Request) error {
 	return serveFile(rw, r, w.o.NoVNC, name, info.ModTime())
 }
 
-// serveFile serves one file of a kind that pages need. fs.FS takes no path that
-// climbs out of it, however it was written in the request.
+// serveFile serves one file. fs.FS takes no path that climbs out of it, however it
+// was written in the request.
 func serveFile(rw http.ResponseWriter, r *http.Request, files fs.FS, name string, modified time.Time) error {
-	kind, known := mimeTypes[path.Ext(name)]
-	if !known || !fs.ValidPath(name) {
+	if !fs.ValidPath(name) {
 		return errNoPage
 	}
 	data, err := fs.ReadFile(files, name)
 	if err != nil {
 		return errNoPage
 	}
+	return serveData(rw, r, name, data, modified)
+}
+
+// serveData serves what a file of a kind that pages need holds.
+func serveData(rw http.ResponseWriter, r *http.Request, name string, data []byte, modified time.Time) error {
+	kind, known := mimeTypes[path.Ext(name)]
+	if !known {
+		return errNoPage
+	}
 	rw.Header().Set("Content-Type", kind)
-	http.ServeContent(rw, r, "", modified, strings.NewReader(string(data)))
+	http.ServeContent(rw, r, "", modified, bytes.NewReader(data))
 	return nil
 }

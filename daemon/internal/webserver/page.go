@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"html/template"
-	"io/fs"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -23,10 +23,11 @@ import (
 //go:embed templates static
 var assets embed.FS
 
-// page is the look: templates, and static files under a path that changes with them.
+// page is the look: templates, texts, and static files under a path that changes with them.
 type page struct {
 	templates *template.Template
-	static    fs.FS
+	words     map[string]*words // by language
+	static    map[string][]byte
 	prefix    string // "/static/<digest>/"
 }
 
@@ -37,30 +38,52 @@ func newPage() (*page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the page's templates: %w", err)
 	}
-	static, err := fs.Sub(assets, "static")
-	if err != nil {
+	p := &page{templates: templates, static: make(map[string][]byte)}
+	if p.words, err = readWords(); err != nil {
+		return nil, err
+	}
+	if err := p.readStatic(); err != nil {
 		return nil, fmt.Errorf("read the page's files: %w", err)
 	}
-	sum := sha256.New()
-	err = fs.WalkDir(static, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+	p.prefix = "/static/" + p.digest() + "/"
+	return p, nil
+}
+
+// readStatic reads the embedded files, and adds each language's texts as a module.
+func (p *page) readStatic() error {
+	for lang, w := range p.words {
+		module, err := w.module()
+		if err != nil {
 			return err
 		}
-		data, err := fs.ReadFile(static, name)
-		fmt.Fprintf(sum, "%s %d\n%s", name, len(data), data)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the page's files: %w", err)
+		p.static["words."+lang+".js"] = module
 	}
-	return &page{templates, static, "/static/" + hex.EncodeToString(sum.Sum(nil)[:8]) + "/"}, nil
+	files, err := assets.ReadDir("static")
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if p.static[f.Name()], err = assets.ReadFile("static/" + f.Name()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *page) digest() string {
+	sum := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(p.static)) {
+		fmt.Fprintf(sum, "%s %d\n%s", name, len(p.static[name]), p.static[name])
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
 // frame is what every page shows around its own content.
 type frame struct {
-	Title, Static, Node, Version, Notice string
-	User, Level, CSRF                    string // of who is signed in, else ""
-	Script                               string // the page's module, "" for none
+	*words
+	Title, Static, Node, Version, Account string
+	User, Level, CSRF                     string // of who is signed in, else ""
+	Script                                string // the page's module, "" for none
 }
 
 type signInPage struct {
@@ -71,12 +94,13 @@ type signInPage struct {
 
 type homePage struct {
 	frame
-	sessionList
+	List                sessionList
 	Apps                []transporter.App
 	MayStart, MayFreely bool
 }
 
 type sessionList struct {
+	*words
 	Sessions    []transporter.Session
 	All, MayAll bool
 	Now         time.Time
@@ -95,10 +119,10 @@ type messagePage struct {
 	Heading, Text string
 }
 
-func (w *Webserver) frame(title, script string, who *caller) frame {
+func (w *Webserver) frame(r *http.Request, title, script string, who *caller) frame {
 	f := frame{
-		Title: title, Script: script, Static: w.page.prefix,
-		Node: w.o.Node, Version: w.o.Version, Notice: w.o.Notice,
+		words: w.page.wordsFor(r), Title: title, Script: script, Static: w.page.prefix,
+		Node: w.o.Node, Version: w.o.Version, Account: w.o.Account,
 	}
 	if who != nil {
 		f.User, f.Level, f.CSRF = who.User, who.Level, who.csrf()
@@ -166,29 +190,27 @@ func (w *Webserver) render(rw http.ResponseWriter, status int, name string, data
 func (w *Webserver) failPage(rw http.ResponseWriter, r *http.Request, err error) {
 	f := asFailure(err)
 	if f.status == http.StatusUnauthorized {
-		w.showSignIn(rw, http.StatusOK, signInPage{Next: r.URL.Path})
+		w.showSignIn(rw, r, http.StatusOK, signInPage{Next: r.URL.Path})
 		return
 	}
 	if f.status >= http.StatusInternalServerError {
 		w.o.Log.Warn("a page failed", "path", r.URL.Path, "error", err)
 	}
 	setFailureHeaders(rw.Header(), f)
-	m := messagePage{w.frame(http.StatusText(f.status), "", nil), f.status, headingOf(f.status), sentence(f.Message)}
+	m := messagePage{w.frame(r, http.StatusText(f.status), "", nil), f.status, headingOf(f.status), sentence(f.Message)}
+	m.Heading = m.T(m.Heading)
 	if w.render(rw, f.status, "message.html", m) != nil {
 		writeText(rw, f.status, f.Message+"\n")
 	}
 }
 
+// headingOf is the key of a failure's heading.
 func headingOf(status int) string {
 	switch status {
-	case http.StatusNotFound:
-		return "Not here"
-	case http.StatusForbidden:
-		return "Not allowed"
-	case http.StatusServiceUnavailable:
-		return "Nobody answers right now"
+	case http.StatusNotFound, http.StatusForbidden, http.StatusServiceUnavailable:
+		return fmt.Sprintf("failure.%d", status)
 	default:
-		return "That did not work"
+		return "failure.other"
 	}
 }
 
@@ -215,7 +237,7 @@ func (w *Webserver) home(rw http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return w.render(rw, http.StatusOK, "home.html", homePage{
-		frame: w.frame("Sessions", "home.js", who), sessionList: list,
+		frame: w.frame(r, list.T("sessions"), "home.js", who), List: list,
 		Apps: apps, MayStart: who.may(transporter.ActStart), MayFreely: who.may(transporter.ActCommand),
 	})
 }
@@ -250,7 +272,7 @@ func (w *Webserver) listFor(r *http.Request, who *caller) (sessionList, error) {
 		}
 		return cmp.Or(b.Created.Compare(a.Created), strings.Compare(a.ID, b.ID))
 	})
-	return sessionList{Sessions: sessions, All: all, MayAll: who.may(transporter.ActAll), Now: w.o.Now()}, err
+	return sessionList{words: w.page.wordsFor(r), Sessions: sessions, All: all, MayAll: who.may(transporter.ActAll), Now: w.o.Now()}, err
 }
 
 // sessionPage shows a session's display, or why there is none.
@@ -263,7 +285,7 @@ func (w *Webserver) sessionPage(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := sessionPage{frame: w.frame(title(s), "", who), Session: s, Viewer: w.hasNoVNC()}
+	p := sessionPage{frame: w.frame(r, title(s), "", who), Session: s, Viewer: w.hasNoVNC()}
 	switch {
 	case !live(s):
 		p.Log, err = w.as(who).Log(r.Context(), s.ID)
@@ -278,8 +300,9 @@ func (w *Webserver) sessionPage(rw http.ResponseWriter, r *http.Request) error {
 	return w.render(rw, http.StatusOK, "display.html", p)
 }
 
-func (w *Webserver) showSignIn(rw http.ResponseWriter, status int, p signInPage) {
-	p.frame = w.frame("Sign in", "signin.js", nil)
+func (w *Webserver) showSignIn(rw http.ResponseWriter, r *http.Request, status int, p signInPage) {
+	p.frame = w.frame(r, "", "signin.js", nil)
+	p.Title = p.T("sign-in")
 	p.Next = cleanNext(p.Next)
 	if err := w.render(rw, status, "signin.html", p); err != nil {
 		w.o.Log.Error("cannot show the sign-in page", "error", err)
@@ -315,18 +338,13 @@ func tone(name string) uint32 {
 	return h.Sum32() % 8
 }
 
+// stateName is the key of a state's name.
 func stateName(s transporter.State) string {
 	switch s {
-	case transporter.Pending:
-		return "Waiting"
-	case transporter.Starting:
-		return "Starting"
-	case transporter.Running:
-		return "Running"
-	case transporter.Ended:
-		return "Ended"
+	case transporter.Pending, transporter.Starting, transporter.Running, transporter.Ended:
+		return "state." + string(s)
 	default:
-		return "No word"
+		return "state.unknown"
 	}
 }
 

@@ -52,10 +52,10 @@ func (w *Webserver) formLogin(rw http.ResponseWriter, r *http.Request) error {
 		f := asFailure(err)
 		setFailureHeaders(rw.Header(), f)
 		again.Problem = sentence(f.Message)
-		w.showSignIn(rw, f.status, again)
+		w.showSignIn(rw, r, f.status, again)
 	case reply.Challenge != nil:
 		again.Challenge = reply.Challenge
-		w.showSignIn(rw, http.StatusUnauthorized, again)
+		w.showSignIn(rw, r, http.StatusUnauthorized, again)
 	default:
 		w.setCookie(rw, r, reply.Token, reply.Expires)
 		http.Redirect(rw, r, cleanNext(again.Next), http.StatusSeeOther)

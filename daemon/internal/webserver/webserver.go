@@ -40,7 +40,7 @@ type Options struct {
 	Announce func(url string)                   // told the URL when it can be opened, and again when it changes
 	Ready    func() (ok bool, waiting []string) // the whole node's readiness, for /readyz
 	NoVNC    fs.FS                              // the distribution's noVNC; nil when absent
-	Notice   string                             // one sentence that the page shows to everyone
+	Account  string                             // the Unix account that all sessions of this node run as; "" where each has its own
 	Now      func() time.Time
 }
 

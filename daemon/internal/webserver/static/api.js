@@ -1,5 +1,9 @@
 // What every page shares: calling the API, and saying what went wrong.
 
+/** The page's texts in its language; what follows the key takes the places {1}, {2} … */
+const { default: words } = await import(document.documentElement.dataset.words);
+export const t = (key, ...args) => (words[key] ?? key).replace(/\{(\d)\}/g, (_, i) => args[i - 1]);
+
 const csrf = document.querySelector('meta[name=csrf]')?.content ?? '';
 
 /** A failed call: the sentence for the user as message, the HTTP status beside it. */
@@ -23,11 +27,11 @@ export async function call(method, path, body, headers = {}) {
   try {
     response = await fetch(path, init);
   } catch {
-    throw new Failure(0, 'The server cannot be reached.');
+    throw new Failure(0, t('unreachable'));
   }
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
-  const failure = new Failure(response.status, sentence(answer.error?.message ?? 'That did not work'), answer.error?.detail);
+  const failure = new Failure(response.status, sentence(answer.error?.message ?? t('failed')), answer.error?.detail);
   failure.challenge = answer.challenge;
   throw failure;
 }
@@ -67,12 +71,12 @@ export const sentence = (s) => s && s[0].toUpperCase() + s.slice(1).replace(/\.$
 
 /** Turns <time> elements into "3 minutes ago", the full time on hover. */
 export function tellTimes(root = document) {
-  const words = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
+  const words = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: 'auto' });
   for (const element of root.querySelectorAll('time[datetime]')) {
     const then = new Date(element.dateTime);
     const seconds = (then - Date.now()) / 1000;
     const [unit, size] = [['day', 86400], ['hour', 3600], ['minute', 60]].find(([, n]) => Math.abs(seconds) >= n) ?? ['second', 1];
-    element.textContent = size === 1 ? 'just now' : words.format(Math.trunc(seconds / size), unit);
+    element.textContent = size === 1 ? t('just-now') : words.format(Math.trunc(seconds / size), unit);
     element.title = then.toLocaleString();
   }
 }

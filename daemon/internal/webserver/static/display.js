@@ -1,6 +1,6 @@
 // Shows a session's display with the distribution's noVNC.
 import RFB from '/novnc/core/rfb.js';
-import { call } from './api.js';
+import { call, t } from './api.js';
 
 const id = document.body.dataset.session;
 const path = '/api/v1/sessions/' + id;
@@ -9,7 +9,7 @@ const screen = find('screen');
 let rfb;
 let failures = 0;
 
-const states = { pending: 'Waiting for a node…', starting: 'Starting…', unknown: 'Waiting for word from the session…' };
+const waits = ['pending', 'starting', 'unknown'];
 
 /** Waits until the session runs, then connects. One that has ended has another page. */
 async function open() {
@@ -31,14 +31,14 @@ async function open() {
       return;
     }
     if (session.state === 'running') break;
-    veil(states[session.state] ?? 'Waiting…');
+    veil(t('display.' + (waits.includes(session.state) ? session.state : 'waiting')));
     await new Promise((done) => setTimeout(done, 500));
   }
   connect();
 }
 
 function connect() {
-  veil('Connecting…');
+  veil(t('display.connecting'));
   const scheme = location.protocol === 'https:' ? 'wss://' : 'ws://';
   rfb = new RFB(screen, scheme + location.host + path + '/display', { wsProtocols: ['binary'], shared: true });
   rfb.background = '#20252d';
@@ -47,7 +47,7 @@ function connect() {
   rfb.addEventListener('connect', () => {
     failures = 0;
     veil('');
-    find('status').textContent = 'Ctrl+Alt+Shift leaves the session';
+    find('status').textContent = t('display.leave');
     document.body.dataset.connected = 'yes';
     canvasChanges.observe(screen, { subtree: true, attributes: true, attributeFilter: ['width', 'height'] });
     shrink();
@@ -57,16 +57,16 @@ function connect() {
     delete document.body.dataset.connected;
     find('status').textContent = '';
     rfb = undefined;
-    retry('The connection was lost.');
+    retry(t('display.lost'));
   });
-  rfb.addEventListener('securityfailure', (event) => veil(`The display refused: ${event.detail.reason ?? 'no reason given'}.`));
+  rfb.addEventListener('securityfailure', (event) => veil(t('display.refused', event.detail.reason ?? t('display.no-reason'))));
   rfb.addEventListener('clipboard', (event) => { find('clip-text').value = event.detail.text; });
 }
 
 let timer;
 function retry(why) {
   const wait = Math.min(15, 2 ** failures++);
-  veil(`${why} Trying again…`);
+  veil(t('display.trying', why));
   find('again').hidden = false;
   clearTimeout(timer);
   timer = setTimeout(open, wait * 1000);

@@ -1,5 +1,5 @@
 // The list of sessions, kept up to date, and the ways to start one.
-import { call, run, start, tellTimes, toast } from './api.js';
+import { call, run, start, t, tellTimes, toast } from './api.js';
 
 const list = document.getElementById('sessions');
 const query = list.dataset.query;
@@ -26,7 +26,7 @@ async function terminate(id) {
 
 function confirmEnd(button, id) {
   const dialog = document.getElementById('confirm');
-  dialog.querySelector('h2').textContent = `End “${button.closest('.session').dataset.title}”?`;
+  dialog.querySelector('h2').textContent = t('end', button.closest('.session').dataset.title);
   dialog.returnValue = 'no';
   dialog.addEventListener('close', () => {
     if (dialog.returnValue === 'yes') run(button, () => terminate(id));
@@ -84,4 +84,4 @@ function listen() {
 tellTimes();
 setInterval(() => tellTimes(), 20_000);
 listen();
-if (!window.EventSource) toast('This browser cannot show changes as they happen; load the page again to see them.');
+if (!window.EventSource) toast(t('no-events'));
