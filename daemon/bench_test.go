@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -299,19 +300,32 @@ func serveBareCopy(socket string) error {
 
 func dialWebsockify(t *testing.T, n *node, socket string) net.Conn {
 	t.Helper()
+	w := startWebsockify(t, n, socket)
+	return dialWebSocket(t, "wss://"+w.address)
+}
+
+// websockify is Debian's websockify in front of a session's display, with the node's own certificate.
+type websockify struct {
+	address string // HOST:PORT
+	pid     int
+}
+
+func startWebsockify(t *testing.T, n *node, socket string, options ...string) websockify {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	address := l.Addr().String()
 	l.Close()
-	cmd := exec.Command("/usr/bin/websockify", "--cert", n.path("local", "fastx.cert"), "--key", n.path("local", "fastx.key"),
-		"--ssl-only", "--unix-target", socket, address)
+	cmd := exec.Command("/usr/bin/websockify", append(options, "--cert", n.path("local", "fastx.cert"), "--key", n.path("local", "fastx.key"),
+		"--ssl-only", "--unix-target", socket, address)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // it forks for each viewer
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("websockify is the peer of this measurement: %v", err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		_ = cmd.Wait()
 	})
 	await(t, "websockify", func() error {
@@ -321,7 +335,7 @@ func dialWebsockify(t *testing.T, n *node, socket string) net.Conn {
 		}
 		return err
 	})
-	return dialWebSocket(t, "wss://"+address)
+	return websockify{address, cmd.Process.Pid}
 }
 
 func dialWebSocket(t *testing.T, url string) net.Conn {

@@ -92,19 +92,23 @@ func (n *node) watch(t *testing.T, id string, count int) []*watcher {
 	t.Helper()
 	var all []*watcher
 	for range count {
-		v := n.view(id)
-		w := &watcher{conn: v.conn.(net.Conn)}
-		all = append(all, w)
-		go func() {
-			for incremental := false; v.Request(incremental) == nil; incremental = true {
-				if _, err := v.skipUpdate(); err != nil {
-					return
-				}
-				w.frames.Add(1)
-			}
-		}()
+		all = append(all, follow(n.view(id)))
 	}
 	return all
+}
+
+// follow keeps up with a display in the background.
+func follow(v *liveViewer) *watcher {
+	w := &watcher{conn: v.conn.(net.Conn)}
+	go func() {
+		for incremental := false; v.Request(incremental) == nil; incremental = true {
+			if _, err := v.skipUpdate(); err != nil {
+				return
+			}
+			w.frames.Add(1)
+		}
+	}()
+	return w
 }
 
 // awaitFrames waits until every watcher has seen so many more changes.
