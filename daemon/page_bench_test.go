@@ -15,6 +15,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
+	"github.com/fastx-kit/fastx-kit/daemon/internal/browsertest"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 )
@@ -31,29 +32,21 @@ func TestReportPage(t *testing.T) {
 	s := n.StartSession(map[string]any{"command": flipping, "geometry": "1024x768"})
 	n.AwaitState(s.ID, transporter.Running)
 	peer := "https://" + startWebsockify(t, n, n.path("run", "s", s.ID, "rfb"), "--web", noVNC(t)).address + "/vnc_lite.html?path=websockify"
-	ours, theirs := openTab(t, n.URL), openTab(t, peer)
-	ours.signIn(n)
+	ours, theirs := openPage(t, n), browsertest.Open(t, "")
 	reportFirstPaint(ours, theirs, n.URL, peer)
 	reportFirstPixel(n, ours, theirs, peer)
 	reportTyping(ours, theirs, n.URL+"/sessions/"+s.ID, peer)
 }
 
-// signIn fills in the form and waits for the session list.
-func (b *tab) signIn(n *node) {
-	b.t.Helper()
-	b.do(chromedp.SendKeys(chromedp.CSS("#username"), n.User), chromedp.SendKeys(chromedp.CSS("#password"), n.Password+"\r"))
-	b.until(`document.querySelector('[data-app="xterm"]')`)
-}
-
 // reportFirstPaint loads both pages with an empty cache, again and again.
-func reportFirstPaint(ours, theirs *tab, url, peer string) {
+func reportFirstPaint(ours, theirs *browsertest.Tab, url, peer string) {
 	var paint, bytes [2][]float64
 	for range rounds(15) {
 		for i, at := range []struct {
-			tab *tab
+			tab *browsertest.Tab
 			url string
 		}{{ours, url}, {theirs, peer}} {
-			p, b := at.tab.load(at.url)
+			p, b := loadCold(at.tab, at.url)
 			paint[i], bytes[i] = append(paint[i], p), append(bytes[i], b)
 		}
 	}
@@ -61,28 +54,19 @@ func reportFirstPaint(ours, theirs *tab, url, peer string) {
 	line("page_bytes_kib", middle(bytes[0])/1024, middle(bytes[1])/1024, "session-list,cold peer-is=novnc-lite-page")
 }
 
-// load opens a page with an empty cache and returns when it first showed something, in ms, and
+// loadCold opens a page with an empty cache and returns when it first showed something, in ms, and
 // how many bytes it loaded.
-func (b *tab) load(url string) (paint, bytes float64) {
-	b.t.Helper()
-	b.do(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+func loadCold(b *browsertest.Tab, url string) (paint, bytes float64) {
+	b.Do(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
 		_, err := cdp.Call(ctx, t, network.ClearBrowserCache, cdp.Empty{})
 		return chromedp.Void{}, err
-	}, chromedp.Navigate("about:blank"), chromedp.Navigate(url))
-	b.until(`performance.getEntriesByName('first-contentful-paint').length`)
-	got := evaluate[[]float64](b, `[performance.getEntriesByName('first-contentful-paint')[0].startTime,
+	})
+	b.Go("about:blank")
+	b.Go(url)
+	b.Until(`performance.getEntriesByName('first-contentful-paint').length`)
+	got := browsertest.Evaluate[[]float64](b, `[performance.getEntriesByName('first-contentful-paint')[0].startTime,
 		performance.getEntriesByType('navigation').concat(performance.getEntriesByType('resource')).reduce((sum, e) => sum + e.transferSize, 0)]`)
 	return got[0], got[1]
-}
-
-// evaluate runs an expression in the page and waits for what it promises.
-func evaluate[T any](b *tab, expression string) T {
-	b.t.Helper()
-	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
-	if err != nil {
-		b.t.Fatalf("%.60s: %v", expression, err)
-	}
-	return v
 }
 
 // pixelThere is true when a page's canvas shows anything but black.
@@ -91,13 +75,16 @@ const pixelThere = `(() => { const c = document.querySelector('canvas'); if (!c 
 
 // reportFirstPixel measures from the click on an application to its first pixel: the start of the
 // session is in it. The peer only opens its page on a session that runs already.
-func reportFirstPixel(n *node, ours, theirs *tab, peer string) {
+func reportFirstPixel(n *node, ours, theirs *browsertest.Tab, peer string) {
 	var took [2][]float64
 	for range rounds(10) {
-		ours.do(chromedp.Navigate(n.URL))
-		ours.until(`document.querySelector('[data-app="xterm"]')`)
-		took[0] = append(took[0], ours.untilPixel(func() { ours.do(chromedp.Click(chromedp.CSS(`[data-app="xterm"]`))) }))
-		took[1] = append(took[1], theirs.untilPixel(func() { theirs.do(chromedp.Navigate("about:blank"), chromedp.Navigate(peer)) }))
+		ours.Go(n.URL)
+		ours.Until(`document.querySelector('[data-app="xterm"]')`)
+		took[0] = append(took[0], untilPixel(n.t, ours, func() { ours.Click(`[data-app="xterm"]`) }))
+		took[1] = append(took[1], untilPixel(n.t, theirs, func() {
+			theirs.Go("about:blank")
+			theirs.Go(peer)
+		}))
 		for _, s := range n.Sessions() {
 			if s.App != "" {
 				n.Call(n.Token(), "DELETE", "/api/v1/sessions/"+s.ID, nil, nil)
@@ -108,12 +95,12 @@ func reportFirstPixel(n *node, ours, theirs *tab, peer string) {
 }
 
 // untilPixel acts and returns how many milliseconds it took until the canvas showed something.
-func (b *tab) untilPixel(act func()) float64 {
-	b.t.Helper()
+func untilPixel(t testing.TB, b *browsertest.Tab, act func()) float64 {
+	t.Helper()
 	begin := time.Now()
 	act()
-	await(b.t, "a pixel", func() error {
-		if ok, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](pixelThere)); err != nil || !ok {
+	await(t, "a pixel", func() error {
+		if ok, err := browsertest.TryEvaluate[bool](b, pixelThere); err != nil || !ok {
 			return fmt.Errorf("none yet (%v)", err)
 		}
 		return nil
@@ -143,15 +130,16 @@ const typingTimes = `(async (count) => {
 })(%d)`
 
 // reportTyping types into the same session from both pages, taking turns.
-func reportTyping(ours, theirs *tab, url, peer string) {
-	ours.do(chromedp.Navigate(url))
-	theirs.do(chromedp.Navigate("about:blank"), chromedp.Navigate(peer))
+func reportTyping(ours, theirs *browsertest.Tab, url, peer string) {
+	ours.Go(url)
+	theirs.Go("about:blank")
+	theirs.Go(peer)
 	var took [2][]float64
-	ours.until(pixelThere)
-	theirs.until(pixelThere)
+	ours.Until(pixelThere)
+	theirs.Until(pixelThere)
 	for range rounds(10) {
-		for i, b := range []*tab{ours, theirs} {
-			took[i] = append(took[i], evaluate[[]float64](b, fmt.Sprintf(typingTimes, rounds(20)))...)
+		for i, b := range []*browsertest.Tab{ours, theirs} {
+			took[i] = append(took[i], browsertest.Evaluate[[]float64](b, fmt.Sprintf(typingTimes, rounds(20)))...)
 		}
 	}
 	o, p := middle(took[0]), middle(took[1])

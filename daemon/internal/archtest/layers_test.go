@@ -191,6 +191,13 @@ var layers = map[string]reasons{
 		"daemon/internal/session/supervise": "all it does",
 	},
 	"daemon/internal/archtest": {},
+	"daemon/internal/browsertest": {
+		"github.com/chromedp/chromedp":          "tests look at the page in a real browser",
+		"github.com/chromedp/cdproto/cdp":       "chromedp",
+		"github.com/chromedp/cdproto/emulation": "dark, small and calm views",
+		"github.com/chromedp/cdproto/log":       "what the browser complains of",
+		"github.com/chromedp/cdproto/runtime":   "exceptions",
+	},
 
 	// Folders that later work fills keep the fixed libraries in go.mod.
 	"terraform-provider": {
