@@ -38,6 +38,7 @@ func (l *Launcher) sweep() {
 		if mute {
 			l.check(e)
 		}
+		l.timeOut(e)
 	}
 }
 

@@ -108,10 +108,10 @@ func (l *ledger) check(now time.Time, o ticket.Order) error {
 }
 
 func profile(o ticket.Order) string {
-	if o.Profile == "" {
+	if o.Limits.Profile == "" {
 		return "performance/default.ini"
 	}
-	return "performance/" + o.Profile + ".ini"
+	return "performance/" + o.Limits.Profile + ".ini"
 }
 
 func plural(n int, what string) string {
