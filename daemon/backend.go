@@ -26,7 +26,7 @@ func (b backend) Status(context.Context) (admin.Status, error) {
 		Version: b.n.opts.Version, Node: b.n.name, PID: os.Getpid(), Since: b.n.since,
 		URL: b.n.url(), Services: b.n.services(), Ready: ready, Waiting: waiting,
 		Config: admin.ConfigStatus{Generation: s.Generation, Digest: s.Digest, Accepted: s.Accepted,
-			Problems: s.Problems, Since: s.Since},
+			Problems: s.Problems, Since: s.Since, HeldBack: s.HeldBack, LeftOut: s.LeftOut},
 		ShareLastOK: b.n.watcher.LastOK(), LastGood: current.Origin == generation.OriginLastGood && !s.Accepted,
 	}, nil
 }
@@ -34,7 +34,8 @@ func (b backend) Status(context.Context) (admin.Status, error) {
 // Reload looks at the files now and says what came of it.
 func (b backend) Reload(ctx context.Context, origin string) (admin.ReloadReport, error) {
 	r, err := b.n.loop.Reload(ctx, origin)
-	return admin.ReloadReport{Outcome: outcomes[r.Outcome], Generation: r.Generation, Digest: r.Digest, Problems: r.Problems}, err
+	return admin.ReloadReport{Outcome: outcomes[r.Outcome], Generation: r.Generation, Digest: r.Digest, Problems: r.Problems,
+		HeldBack: r.HeldBack, LeftOut: r.LeftOut}, err
 }
 
 // outcomes says in the admin socket's words what became of a reload.

@@ -16,7 +16,6 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/internal/admin"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
-	"github.com/fastx-kit/fastx-kit/daemon/internal/history"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/reload"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
@@ -131,12 +130,8 @@ func (n *Node) buildEngine() error {
 	if err != nil {
 		return err
 	}
-	past, err := history.Open(history.Options{Dir: filepath.Join(n.place.Local, "history"), Redact: spec.Redact, Log: n.log})
-	if err != nil {
-		return err
-	}
 	n.group = newGroup(n)
-	n.loop = reload.New(reload.Options{Source: n.watcher, Keeper: n.keeper, Recorder: past, Changed: n.changed, Restart: n.restart,
+	n.loop = reload.New(reload.Options{Source: n.watcher, Keeper: n.keeper, Recorder: n.past(), Changed: n.changed, Restart: n.restart,
 		Applier: reload.Applier{Services: []reload.Service{n.opts.Logs, n.group}}, Log: n.opts.Logs.For("config")})
 	return nil
 }

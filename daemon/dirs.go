@@ -11,6 +11,7 @@ import (
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
 )
 
@@ -85,11 +86,12 @@ func (p place) waits(environ map[string]string, set fileset.Set) diag.List {
 	if err != nil {
 		return diag.List{{Severity: diag.Warning, Code: "restart-needed", Summary: err.Error(), Remedy: "run fastxd from a directory that exists"}}
 	}
+	host, _ := os.Hostname()
 	var out diag.List
 	for _, c := range []struct{ key, runs, wanted string }{
 		{"FX_CONFIG_DIR", p.Config, now.Config}, {"FX_VAR_DIR", p.Var, now.Var}, {"FX_LOCAL_DIR", p.Local, now.Local},
 		{"FX_TEMP_DIR", p.Temp, now.Temp}, {"FX_RUN_DIR", p.Run, now.Run},
-		{"FX_NODE_NAME", p.nodeName, now.nodeName}, {"FX_NOVNC_DIR", p.noVNC, now.noVNC},
+		{"FX_NODE_NAME", or(p.nodeName, host), or(now.nodeName, host)}, {"FX_NOVNC_DIR", p.noVNC, now.noVNC},
 	} {
 		if c.runs != c.wanted {
 			out = append(out, diag.Diagnostic{File: p.nodeFile, Key: c.key, Severity: diag.Warning, Code: "restart-needed",
@@ -129,7 +131,8 @@ func runDir(temp string, uid int) string {
 }
 
 // make creates the node's own directories, readable to nobody else, and checks those
-// that it must not create: a missing share is to be mounted, not filled.
+// that it must not create: a missing share is to be mounted, not filled. A node that was here
+// before does without one for a while.
 func (p place) make() error {
 	for _, dir := range []string{p.Local, p.Run} {
 		if err := private(dir); err != nil {
@@ -140,7 +143,7 @@ func (p place) make() error {
 	if err == nil && !info.IsDir() {
 		err = errors.New("it is not a directory")
 	}
-	if err != nil {
+	if err != nil && !generation.Stored(p.Local) { // else the node starts on that, and says so
 		return fmt.Errorf("FX_CONFIG_DIR %s: %w; write one with fastxctl init %s, or mount the share", p.Config, err, p.Config)
 	}
 	if err := os.MkdirAll(p.Var, 0o750); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/history"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/launcher"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/manager"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/reload"
@@ -92,6 +93,27 @@ func (n *Node) buildLauncher(c *transporter.Conn) (component, error) {
 func (n *Node) buildWebserver(c *transporter.Conn) (component, error) {
 	return webserver.New(webserver.Options{Conn: c, Dirs: n.place.Dirs, Node: n.name, Version: n.opts.Version,
 		Log: n.opts.Logs.For("webserver"), Announce: n.listening, Ready: n.ready, NoVNC: n.noVNC(), Account: n.account.Name})
+}
+
+// past is the node's history. It is opened when it is needed first, and again until that succeeds:
+// what is wrong with it is told as a warning and never keeps the node from running.
+func (n *Node) past() reload.Recorder {
+	return &pastRecorder{history.Options{Dir: filepath.Join(n.place.Local, "history"), Redact: spec.Redact, Log: n.log}, nil}
+}
+
+type pastRecorder struct {
+	options history.Options
+	opened  *history.History
+}
+
+// Record records a generation.
+func (r *pastRecorder) Record(gen *generation.Generation) (err error) {
+	if r.opened == nil {
+		if r.opened, err = history.Open(r.options); err != nil {
+			return err
+		}
+	}
+	return r.opened.Record(gen)
 }
 
 // noVNC is the distribution's noVNC, nil where it is not installed.

@@ -200,6 +200,32 @@ func TestABrokenTreeKeepsTheLastGoodGeneration(t *testing.T) {
 	stillAdmin()
 }
 
+// TestANodeStartsWithoutItsShare takes the whole configuration away, as a share that is not mounted does.
+func TestANodeStartsWithoutItsShare(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	n.Stop()
+	if err := os.Rename(n.path("config"), n.path("away")); err != nil {
+		t.Fatal(err)
+	}
+	n.Start()
+	if status := n.Call(n.Token(), "GET", "/api/v1/me", nil, nil); status != 200 {
+		t.Errorf("the last good generation does not serve: %d", status)
+	}
+	if out, _, _ := n.Ctl("status"); !strings.Contains(out, "broken; the node runs on its last good configuration") || !strings.Contains(out, "cannot be read") {
+		t.Errorf("fastxctl status says %s", out)
+	}
+	if err := os.Rename(n.path("away"), n.path("config")); err != nil {
+		t.Fatal(err)
+	}
+	n.Await("the share to be back", func() error {
+		if out, _, _ := n.Ctl("status"); !strings.Contains(out, "accepted") || strings.Contains(out, "cannot be read") {
+			return fmt.Errorf("fastxctl status says %s", out)
+		}
+		return nil
+	})
+}
+
 // TestTwoDaemonsDoNotShareANode refuses a second daemon on the same FX_LOCAL_DIR.
 func TestTwoDaemonsDoNotShareANode(t *testing.T) {
 	t.Parallel()

@@ -26,6 +26,8 @@ const (
 var (
 	ErrNotRegular = errors.New("this is not a regular file")
 	ErrTooLarge   = fmt.Errorf("the file is larger than %d bytes", MaxFileSize)
+	ErrTooMuch    = errors.New("the directory holds too much")
+	ErrDangling   = errors.New("the symbolic link leads nowhere")
 	ErrLoop       = errors.New("the symbolic links lead in a circle")
 	ErrTooDeep    = fmt.Errorf("directories lie more than %d deep", MaxDepth)
 	ErrUnstable   = errors.New("the file kept changing while it was read")
@@ -178,8 +180,8 @@ func (r *reader) dir(real, name string, above []identity) error {
 }
 
 var (
-	errTooMany = fmt.Errorf("there are more than %d files", MaxFiles)
-	errTooBig  = fmt.Errorf("the files hold more than %d bytes together", MaxSize)
+	errTooMany = fmt.Errorf("%w: there are more than %d files", ErrTooMuch, MaxFiles)
+	errTooBig  = fmt.Errorf("%w: the files hold more than %d bytes together", ErrTooMuch, MaxSize)
 )
 
 // pin returns the directory that the ..data link of dir names now, "" where there is none.
@@ -261,7 +263,7 @@ func (r *reader) entry(file, name string, above []identity) error {
 // under our feet, from a file that was simply deleted while we read.
 func (r *reader) absent(file, name string) error {
 	if info, err := os.Lstat(file); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		r.fail(name, nil, errors.New("the symbolic link leads nowhere"))
+		r.fail(name, nil, ErrDangling)
 		return nil
 	}
 	if _, err := os.Stat(filepath.Dir(file)); err != nil {

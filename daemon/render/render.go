@@ -15,7 +15,7 @@ import (
 )
 
 // Header is the first line of every file.
-const Header = "# FastX cluster configuration"
+const Header = spec.Header
 
 // File is what one file is to say.
 type File struct {

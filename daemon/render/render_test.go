@@ -7,10 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/fastx-kit/fastx-kit/daemon/diag"
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
 )
@@ -157,7 +159,11 @@ func TestRoundTrip(t *testing.T) {
 			t.Parallel()
 			files := readVector(t, dir).files(t)
 			set, _ := Render(files...)
-			if _, problems := spec.Load(spec.Input{Set: set, NodeFile: "/etc/default/fastx4"}); problems.HasErrors() {
+			_, problems := spec.Load(spec.Input{Set: set, NodeFile: "/etc/default/fastx4"})
+			problems = slices.DeleteFunc(problems, func(d diag.Diagnostic) bool {
+				return d.Code == "missing" && strings.Contains(d.Summary, "is not there")
+			})
+			if problems.HasErrors() { // but for certificates, which are the machine's
 				t.Errorf("Load refuses what Render wrote:\n%s", problems.Text())
 			}
 			parsed, problems := Parse(set)

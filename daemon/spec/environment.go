@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
@@ -43,8 +44,8 @@ func (l *loader) environment() {
 func (l *loader) checkFormat() {
 	doc, _ := l.read(envFile, syntax.ParseEnv)
 	line := find(doc, "", "FX_FORMAT")
-	var format int
-	if _, err := fmt.Sscanf(line.Value, "%d", &format); err != nil || format <= l.in.Format {
+	format, err := strconv.Atoi(line.Value)
+	if err != nil || format <= l.in.Format {
 		return
 	}
 	l.lenient = true

@@ -1,6 +1,8 @@
 package spec
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -11,13 +13,17 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/spec/syntax"
 )
 
+// Header is the first line of every file that the kit writes.
+const Header = "# FastX cluster configuration"
+
 // checkFiles judges every file by what it is called, who may read it and whether it can be read.
 func (l *loader) checkFiles() {
 	for _, f := range l.in.Set.Files() {
 		k, known := KindOf(f.Name)
 		switch {
+		case l.misplaced(f.Name):
 		case f.Err != nil:
-			l.file(f.Name, diag.Error, "unreadable", "cannot be read: "+f.Err.Error(), "make it readable to the daemon's user, or remove it")
+			l.unreadable(f, k, known)
 		case !known && !path.IsAbs(f.Name):
 			l.file(f.Name, diag.Warning, "unknown-file", "is no file of this configuration and is not read", l.fileRemedy(f.Name))
 		case k.Security && strings.TrimSpace(string(f.Data)) == "":
@@ -28,6 +34,48 @@ func (l *loader) checkFiles() {
 			l.checkSecret(f)
 		}
 	}
+}
+
+// misplaced reports a directory where a file has to be, once, and a file where a directory has to be:
+// either hides what is meant to be there.
+func (l *loader) misplaced(name string) bool {
+	if above := path.Dir(name); above != "." && !path.IsAbs(name) {
+		if _, file := KindOf(above); file {
+			l.once(above, "is a directory", "put the file in its place")
+			return true
+		}
+	}
+	for _, k := range kinds {
+		if path.Dir(k.Pattern) == name {
+			l.once(name, "is a file", "make it a directory: it holds "+k.Pattern)
+			return true
+		}
+	}
+	return false
+}
+
+func (l *loader) once(file, summary, remedy string) {
+	if !l.hasErrors(file) {
+		l.file(file, diag.Error, "misplaced", summary, remedy)
+	}
+}
+
+// unreadable reports a file without its content. One that nobody reads anyway is no reason to refuse the rest.
+func (l *loader) unreadable(f fileset.File, k Kind, known bool) {
+	severity := diag.Error
+	if !known && !path.IsAbs(f.Name) || known && k.Dialect == DialectOpaque && !k.Security {
+		severity = diag.Warning
+	}
+	remedy := "make it readable to the daemon's user, or remove it"
+	switch {
+	case errors.Is(f.Err, fileset.ErrTooLarge):
+		remedy = "make it smaller, or move it away"
+	case errors.Is(f.Err, fileset.ErrNotRegular):
+		remedy = "put a plain file in its place, or move it away"
+	case errors.Is(f.Err, fileset.ErrLoop), errors.Is(f.Err, fileset.ErrDangling):
+		remedy = "mend the link, or remove it"
+	}
+	l.file(f.Name, severity, "unreadable", "cannot be read: "+f.Err.Error(), remedy)
 }
 
 func (l *loader) file(name string, s diag.Severity, code, summary, remedy string) {
@@ -42,10 +90,33 @@ func (l *loader) fileRemedy(name string) string {
 			names = append(names, k.Pattern)
 		}
 		if path.Dir(k.Pattern)+"/" == dir && strings.HasSuffix(k.Pattern, "*.ini") {
-			return "name it " + dir + strings.TrimSuffix(base, path.Ext(base)) + ".ini, or move it away"
+			better := dir + strings.TrimSuffix(base, path.Ext(base)) + ".ini"
+			if _, taken := l.in.Set.Lookup(better); taken || strings.Contains(strings.ToLower(base), ".ini") {
+				return "move it away"
+			}
+			return "name it " + better + ", or move it away"
 		}
 	}
 	return didYouMean(name, names, "move it away")
+}
+
+// Hollow reports whether a file says nothing: it is empty, or holds comments alone, as the first
+// block of a torn copy does.
+func Hollow(f fileset.File) bool {
+	if len(bytes.TrimSpace(f.Data)) == 0 {
+		return true
+	}
+	k, known := KindOf(f.Name)
+	if !known || k.Dialect == DialectOpaque {
+		return false
+	}
+	for line := range bytes.Lines(f.Data) {
+		line = bytes.TrimPrefix(bytes.TrimSpace(line), []byte("\xef\xbb\xbf"))
+		if len(line) > 0 && line[0] != '#' && line[0] != ';' && !bytes.HasPrefix(line, []byte("//")) {
+			return false
+		}
+	}
+	return true
 }
 
 // checkSecret refuses a secret that others than root and the daemon can read or change. A group may read it

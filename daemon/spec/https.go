@@ -2,6 +2,7 @@ package spec
 
 import (
 	"crypto/tls"
+	"fmt"
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
 	"github.com/fastx-kit/fastx-kit/daemon/spec/syntax"
@@ -18,8 +19,21 @@ func (l *loader) https() {
 	case h.CertFile == "" && h.KeyFile != "":
 		l.at(doc.Name, key, diag.Error, "missing", "cert_file", "is missing beside key_file", "name the certificate")
 	case h.CertFile != "":
+		l.mustExist(doc.Name, cert, "cert_file", h.CertFile)
+		l.mustExist(doc.Name, key, "key_file", h.KeyFile)
 		l.keyFile(h.KeyFile)
 		l.checkPair(doc, key, *h)
+	}
+}
+
+// mustExist refuses a key that names a file which cannot be read.
+func (l *loader) mustExist(file string, line syntax.Line, key, path string) {
+	f, ok := l.in.Set.Lookup(path)
+	switch {
+	case !ok:
+		l.at(file, line, diag.Error, "missing", key, show(path)+" is not there", "write the file, or name another")
+	case f.Err != nil:
+		l.at(file, line, diag.Error, "missing", key, fmt.Sprintf("%s cannot be read: %v", show(path), f.Err), "make it readable to the daemon's user, or name another")
 	}
 }
 

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
@@ -86,9 +87,28 @@ func (l *loader) read(name string, parse func(string, []byte) (*syntax.Doc, diag
 		return doc, true
 	}
 	doc, problems := parse(name, f.Data)
-	l.add(problems...)
+	l.add(l.discreet(name, problems)...)
 	l.docs[name] = doc
 	return doc, true
+}
+
+// discreet blanks the names of keys and sections that may themselves be secrets, pasted in the wrong place.
+func (l *loader) discreet(file string, problems diag.List) diag.List {
+	pattern := file
+	if file == l.cfg.Env.TransporterSecret {
+		pattern = transporterFile
+	}
+	for i, p := range problems {
+		section, key := "", p.Key
+		if at := strings.LastIndexByte(p.Key, '.'); at >= 0 {
+			section, key = p.Key[:at], p.Key[at+1:]
+		}
+		_, known := Lookup(pattern, section, key)
+		if !known && !sectionsOf(pattern)[p.Key] && (mayBeSecret(pattern, key) || mayBeSecret(pattern, section)) {
+			problems[i].Key = ""
+		}
+	}
+	return problems
 }
 
 // nats reads nats-server.conf.

@@ -31,7 +31,9 @@ func redact(f fileset.File, mask func([]byte) string) (string, bool) {
 	switch {
 	case !known && path.IsAbs(f.Name):
 		return redactOutside(f, mask)
-	case !known, k.Dialect == DialectOpaque:
+	case !known: // it may be a copy of anything
+		return "", false
+	case k.Dialect == DialectOpaque:
 		return string(f.Data), !k.Secret && !bytes.Contains(f.Data, []byte("PRIVATE KEY"))
 	case k.Dialect == DialectINI:
 		return redactINI(f, k, mask)
@@ -39,7 +41,7 @@ func redact(f fileset.File, mask func([]byte) string) (string, bool) {
 		return redactEnv(f, mask)
 	case k.Dialect == DialectHtpasswd:
 		doc, problems := syntax.ParseHtpasswd(f.Name, f.Data)
-		return doc.MapValues(func(l syntax.Line) (string, bool) { return mask([]byte(l.Value)), true }), !problems.HasErrors()
+		return doc.Map(func(l syntax.Line) (string, bool) { return mask([]byte(l.Value)), true }, maskText(mask)), !problems.HasErrors()
 	default:
 		return redactNATS(f, mask)
 	}
@@ -80,10 +82,24 @@ func redactINI(f fileset.File, k Kind, mask func([]byte) string) (string, bool) 
 	if hasStrayName(doc, k.Pattern) {
 		return "", false
 	}
-	return doc.MapValues(func(l syntax.Line) (string, bool) {
+	var comments func(string) string
+	if k.Secret { // what was replaced is often left behind as a comment
+		comments = maskText(mask)
+	}
+	return doc.Map(func(l syntax.Line) (string, bool) {
 		s, ok := Lookup(k.Pattern, l.Section, l.Key)
 		return mask([]byte(l.Value)), s.Secret || k.Secret && !ok || credentials.MatchString(l.Value)
-	}), readable(problems)
+	}, comments), readable(problems)
+}
+
+// maskText masks a comment, but for the one that every file of ours begins with.
+func maskText(mask func([]byte) string) func(string) string {
+	return func(text string) string {
+		if "# "+text == Header {
+			return text
+		}
+		return mask([]byte(text))
+	}
 }
 
 // hasStrayName reports whether a key or section may itself be a secret.
@@ -118,16 +134,29 @@ var (
 	natsSecret = regexp.MustCompile(`(?i)\b(token|pass|password|seed|key_pin|preshared_key|pre_shared_key)["']?(\s*[:=]\s*|\s+)("[^"\n]*"|'[^'\n]*'|[^\s,;{}\]]+)`)
 	// natsURL is a URL with credentials.
 	natsURL = regexp.MustCompile(`://([^/\s"'@]*)@`)
+	// natsComment is the text of a comment. A # or // within a string counts too: a mask too many does no harm.
+	natsComment = regexp.MustCompile(`(?m)(?:^|\s)(?:#|//)[ \t]*([^\s\n][^\n]*)$`)
+	// natsHidden is where a secret can hide from the other expressions: variables, escapes and blocks of text.
+	// What is left of a URL with credentials is one too, with a password that holds @, / or a quote.
+	natsHidden = regexp.MustCompile(`[$\\(]|://[^\s]*@[^\s]*@|://[^\s@]*['"/][^\s]*@`)
 	// natsSeed is an nkey seed wherever it stands.
 	natsSeed = regexp.MustCompile(`\bS[A-Z][A-Z2-7]{56}\b`)
 )
 
-// redactNATS masks the values of secret keys, credentials in URLs and seeds, comments included.
+// hashes are bcrypt hashes, whose dollars are no variables.
+var hashes = regexp.MustCompile(`\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}`)
+
+// redactNATS masks the values of secret keys, credentials in URLs, seeds and comments. A file that may
+// hide a secret in another way is masked whole.
 func redactNATS(f fileset.File, mask func([]byte) string) (string, bool) {
 	if _, problems := natsconf.Parse(f.Name, f.Data); problems.HasErrors() {
 		return "", false
 	}
-	text := replaceGroup(natsSecret, string(f.Data), 3, mask)
+	if natsHidden.MatchString(hashes.ReplaceAllString(string(f.Data), "")) {
+		return "", false
+	}
+	text := replaceGroup(natsComment, string(f.Data), 1, func(secret []byte) string { return maskText(mask)(string(secret)) })
+	text = replaceGroup(natsSecret, text, 3, mask)
 	text = replaceGroup(natsURL, text, 1, mask)
 	return replaceGroup(natsSeed, text, 0, mask), true
 }

@@ -18,7 +18,7 @@ func TestRedact(t *testing.T) {
 	tests := []struct{ name, file, text, want string }{
 		{"no secrets", "apps/x.ini", "# note\ncommand = x\n", "# note\ncommand = x\n"},
 		{"seeds", "transporter-secret.ini", "# bus\n[transporter]\nurls = tls://a\nform = nkey\nseed = " + seed + "\n[user]\nprevious_seed = \"" + seed + "\"\n",
-			"# bus\n[transporter]\nurls = tls://a\nform = nkey\nseed = <58>\n[user]\nprevious_seed = <58>\n"},
+			"# <3>\n[transporter]\nurls = tls://a\nform = nkey\nseed = <58>\n[user]\nprevious_seed = <58>\n"},
 		{"a mistyped secret", "transporter-secret.ini", "[transporter]\ntokn = abc\n", "[transporter]\ntokn = <3>\n"},
 		{"a token in a foreign section", "transporter-secret.ini", "[nats]\ntoken = abc\n", "[nats]\ntoken = <3>\n"},
 		{"a secret as key", "transporter-secret.ini", "[transporter]\n" + seed + " = 1\n", "<77>\n"},
@@ -27,7 +27,7 @@ func TestRedact(t *testing.T) {
 		{"set twice", "transporter-secret.ini", "token = a\ntoken = bb\n", "token = <1>\ntoken = <2>\n"},
 		{"a broken line", "transporter-secret.ini", "[transporter]\nabc\n", "<18>\n"},
 		{"a broken file without secrets", "apps/x.ini", "command\n", "<8>\n"},
-		{"hashes", "htpasswd", "# users\nalice:$2y$x\n", "# users\nalice:<5>\n"},
+		{"hashes", "htpasswd", "# users\nalice:$2y$x\n", "# <5>\nalice:<5>\n"},
 		{"a broken htpasswd", "htpasswd", "alice\n", "<6>\n"},
 		{"the admin's secret", "admin.secret", "abc\n", "<4>\n"},
 		{"a page", "motd.html", "<p>hello\n", "<p>hello\n"},
@@ -41,8 +41,17 @@ func TestRedact(t *testing.T) {
 		{"a foreign key in fastx.env", "fastx.env", "FX_LISTEN=:1\nDB_PASSWORD=abc\n", "FX_LISTEN=:1\nDB_PASSWORD=<3>\n"},
 		{"nats", "nats-server.conf", "port: 4222\nauthorization {\n  token: \"abcdefgh-abcdefgh-abcdefgh\"\n}\n# token: old\n" +
 			"cluster {\n  name: c\n  port: 6222\n  authorization { user: r, password: 'geheim-geheim-geheim' }\n  routes = [\n    nats://r:geheim-geheim-geheim@10.0.0.1:6222\n  ]\n}\n",
-			"port: 4222\nauthorization {\n  token: <26>\n}\n# token: <3>\n" +
+			"port: 4222\nauthorization {\n  token: <26>\n}\n# <10>\n" +
 				"cluster {\n  name: c\n  port: 6222\n  authorization { user: r, password: <20> }\n  routes = [\n    nats://<22>@10.0.0.1:6222\n  ]\n}\n"},
+		{"an old token behind a comment sign", "transporter-secret.ini", Header + "\n[transporter]\n# token = OLD\n;seed=OLD\n#\nform = nkey\n",
+			Header + "\n[transporter]\n# <11>\n; <8>\n#\nform = nkey\n"},
+		{"an old login behind a comment sign", "htpasswd", "#old:$2y$x\r\nalice:$2y$x\n", "# <9>\r\nalice:<5>\n"},
+		{"a backup copy", "transporter-secret.ini.bak", "token = abc\n", "<12>\n"},
+		{"a key without its frame", "server.key", "AAAA\n", "<5>\n"},
+		{"a variable in nats", "nats-server.conf", "T = \"abc\"\nauthorization {\n  token: $T\n}\n", "<40>\n"},
+		{"a hash in nats", "nats-server.conf", "authorization {\n  token: \"$2a$11$PWIFAL8RsWyGI3jVZtO9Nu8.6jOxzxfZo7c/W0eLk017hjgUKWrhx\"\n}\n", "authorization {\n  token: <60>\n}\n"},
+		{"an escaped quote in nats", "nats-server.conf", "authorization {\n  user: u\n  password: \"quo\\\"REST\"\n}\n", "<52>\n"},
+		{"a password with an @ in nats", "nats-server.conf", "cluster {\n  name: c\n  routes: [ nats://r:p@TAIL@h:1 ]\n}\n", "<56>\n"},
 		{"broken nats", "nats-server.conf", "authorization {\n", "<16>\n"},
 		{"nothing", "permissions.ini", "", ""},
 	}

@@ -82,7 +82,7 @@ func (l *loader) tokenLine(doc *syntax.Doc, key string) syntax.Line {
 		case first.Num == 0:
 			first = line
 		case line.Section != first.Section:
-			l.at(doc.Name, line, diag.Error, "set-twice", line.Name(),
+			l.at(doc.Name, line, diag.Error, "set-twice", key,
 				fmt.Sprintf("is set twice, here and on line %d, column %d", first.Num, first.Col), "keep one of the two")
 		}
 	}
@@ -106,6 +106,10 @@ func (l *loader) checkSeeds(doc *syntax.Doc, b *bus) {
 
 // checkCA looks into the CA file, where it could be read.
 func (l *loader) checkCA(doc *syntax.Doc, b *bus) {
+	if b.TLSCAFile == "" {
+		return
+	}
+	l.mustExist(doc.Name, find(doc, "transporter", "tls_ca_file"), "transporter.tls_ca_file", b.TLSCAFile)
 	f, ok := l.in.Set.Lookup(b.TLSCAFile)
 	if !ok || f.Err != nil || x509.NewCertPool().AppendCertsFromPEM(f.Data) {
 		return

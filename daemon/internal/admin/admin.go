@@ -84,6 +84,9 @@ type ConfigStatus struct {
 	Accepted   bool      `json:"accepted"`   // whether what was last seen is what runs
 	Problems   diag.List `json:"problems"`   // of what was last seen
 	Since      time.Time `json:"since"`      // when the running generation was accepted
+
+	HeldBack []string `json:"held_back,omitempty"` // files with errors, which count as they last were good or not at all
+	LeftOut  []string `json:"left_out,omitempty"`  // those of them that do not count at all
 }
 
 // ReloadRequest asks a node to look at its files now.
@@ -99,7 +102,7 @@ type Outcome string
 const (
 	Applied  Outcome = "applied"   // the files are what runs
 	Rejected Outcome = "rejected"  // the generation before still runs
-	HeldBack Outcome = "held-back" // accepted, but files with errors count as they last were good
+	HeldBack Outcome = "held-back" // accepted, but files with errors count as they last were good, or not at all
 	Restart  Outcome = "restart"   // accepted, but some keys wait for a restart of fastxd
 )
 
@@ -125,6 +128,8 @@ type ReloadReport struct {
 	Generation int       `json:"generation"` // the one that runs now
 	Digest     string    `json:"digest"`     // of what was looked at
 	Problems   diag.List `json:"problems"`
+	HeldBack   []string  `json:"held_back,omitempty"` // files with errors, which count as they last were good or not at all
+	LeftOut    []string  `json:"left_out,omitempty"`  // those of them that do not count at all
 }
 
 // Load is how busy a node is.

@@ -9,7 +9,7 @@
 //	0  done
 //	1  it failed: the daemon does not answer, refused, or could not do it
 //	2  wrong usage, or the configuration is rejected
-//	3  reload --wait: accepted, except files with errors, which count as they last were good
+//	3  reload --wait: accepted, except files with errors: they count as they last were good, or not at all
 //	4  reload --wait: accepted, but some keys wait for a restart of fastxd
 package ctl
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +43,9 @@ func (a *app) ask(c *cobra.Command, d time.Duration, f func(context.Context, *ad
 		if err := spec.CheckUserName(a.user); err != nil {
 			return usage("--user: %w", err)
 		}
+	}
+	if d <= 0 {
+		return usage("--timeout has to be longer than 0")
 	}
 	ctx, cancel := context.WithTimeout(c.Context(), d)
 	defer cancel()
@@ -154,7 +158,7 @@ func filesState(s admin.Status) string {
 	case !s.Config.Accepted:
 		state = fmt.Sprintf("rejected; generation %d still runs", s.Config.Generation)
 	}
-	return fmt.Sprintf("%s, last read %s", state, moment(s.ShareLastOK))
+	return fmt.Sprintf("%s, last read %s%s", state, moment(s.ShareLastOK), except(s.Config.HeldBack, s.Config.LeftOut))
 }
 
 func (a *app) reloadCmd() *cobra.Command {
@@ -169,7 +173,7 @@ needed, but with --wait it says what became of an edit:
 
   0  applied
   2  rejected; the configuration before still runs
-  3  accepted, except files with errors, which count as they last were good
+  3  accepted, except files with errors: they count as they last were good, or not at all
   4  accepted, but some keys wait for a restart of fastxd
 
 and 1 when fastxd does not answer. Without --wait it exits 0 as soon as fastxd was told.`,
@@ -207,7 +211,7 @@ func (a *app) printReload(r admin.ReloadReport) error {
 	texts := map[admin.Outcome]string{
 		admin.Applied:  "applied; generation %d runs",
 		admin.Rejected: "rejected; generation %d still runs",
-		admin.HeldBack: "accepted as generation %d, except files with errors, which count as they last were good",
+		admin.HeldBack: "accepted as generation %d, except files with errors",
 		admin.Restart:  "accepted as generation %d, but some keys wait for a restart of fastxd",
 	}
 	text, ok := texts[r.Outcome]
@@ -217,8 +221,21 @@ func (a *app) printReload(r admin.ReloadReport) error {
 	if err := a.printProblems(r.Problems); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.Stdout, text+"\n", r.Generation)
+	fmt.Fprintf(a.Stdout, text+"%s\n", r.Generation, except(r.HeldBack, r.LeftOut))
 	return exitWith(r.Outcome.ExitCode())
+}
+
+// except says what becomes of files with errors.
+func except(heldBack, leftOut []string) string {
+	good := slices.DeleteFunc(slices.Clone(heldBack), func(name string) bool { return slices.Contains(leftOut, name) })
+	text := ""
+	if len(good) > 0 {
+		text += "; as it last was good: " + strings.Join(good, ", ")
+	}
+	if len(leftOut) > 0 {
+		text += "; left out: " + strings.Join(leftOut, ", ")
+	}
+	return text
 }
 
 // exitWith ends the command with a code and without a further word.

@@ -20,6 +20,7 @@ type Generation struct {
 	Set      fileset.Set  // the effective files: an object held back stands here as it last was good
 	Problems diag.List    // warnings, and errors of objects held back
 	HeldBack []string     // files of the objects held back
+	LeftOut  []string     // those of them that do not even have a last good file
 }
 
 // OriginLastGood is the origin of a generation that runs because the files at hand are broken.
@@ -33,4 +34,5 @@ type Status struct {
 	Problems   diag.List `json:"problems"`            // of what was last seen
 	Since      time.Time `json:"since"`               // when the running generation was accepted
 	HeldBack   []string  `json:"held_back,omitempty"` // files of objects that run as they last were good, or not at all
+	LeftOut    []string  `json:"left_out,omitempty"`  // those of them that do not run at all
 }

@@ -1,7 +1,6 @@
 package generation
 
 import (
-	"bytes"
 	"maps"
 	"path"
 	"slices"
@@ -21,6 +20,10 @@ type judgement struct {
 }
 
 func (j *judgement) heldBack() []string { return slices.Sorted(maps.Keys(j.held)) }
+
+func (j *judgement) leftOut() []string {
+	return slices.DeleteFunc(j.heldBack(), func(name string) bool { return !j.held[name] })
+}
 
 // judge loads a set until what is left of it is free of errors:
 //
@@ -96,7 +99,7 @@ func (k *Keeper) vanished(set fileset.Set, cfg *spec.Config, found diag.List) di
 	}
 	var out diag.List
 	for _, old := range k.base.Set.Files() {
-		if !security(old.Name) || blank(old) || cfg != nil && slices.Contains(cfg.Removed, old.Name) || blamed(found, old.Name) {
+		if !security(old.Name) || spec.Hollow(old) || cfg != nil && slices.Contains(cfg.Removed, old.Name) || blamed(found, old.Name) {
 			continue
 		}
 		now, there := set.Lookup(old.Name)
@@ -104,8 +107,8 @@ func (k *Keeper) vanished(set fileset.Set, cfg *spec.Config, found diag.List) di
 		case !there:
 			out = append(out, lost(old.Name, "vanished", "is gone, and removed.ini does not say that it should be",
 				"put it back, or name it in removed.ini: [removed] files = "+old.Name))
-		case now.Err == nil && blank(now):
-			out = append(out, lost(old.Name, "emptied", "is empty and was not before",
+		case now.Err == nil && spec.Hollow(now):
+			out = append(out, lost(old.Name, "emptied", "says nothing and did before",
 				"write it whole; to do without it, remove it and name it in removed.ini"))
 		}
 	}
@@ -120,8 +123,6 @@ func lost(file, code, summary, remedy string) diag.Diagnostic {
 func blamed(found diag.List, file string) bool {
 	return slices.ContainsFunc(found, func(d diag.Diagnostic) bool { return d.File == file && d.Line == 0 && d.Severity == diag.Error })
 }
-
-func blank(f fileset.File) bool { return len(bytes.TrimSpace(f.Data)) == 0 }
 
 // security reports whether a file lowers security by being gone. Files outside
 // FX_CONFIG_DIR are not meant: which ones there are is for the keys that name them.

@@ -47,11 +47,13 @@ type Keeper struct {
 	rejected  map[string]diag.List // digests that were tried in vain since the last Adopt
 	candidate *Generation          // the accepted one that is neither adopted nor refused yet
 	offered   string               // digest of the set the candidate was made of
+	unstored  bool                 // Current could not be stored as the last good one
 
 	mu      sync.Mutex
 	current *Generation
 	running string // digest of the set that Current was made of; differs from its own when objects are held back
 	seen    sight
+	notes   diag.List // what else Status is to say
 }
 
 // sight is what Status says of the set that was last offered.
@@ -73,9 +75,9 @@ func NewKeeper(o KeeperOptions) (*Keeper, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	k := &Keeper{o: o, store: store{filepath.Join(o.LocalDir, "last-good")}, rejected: map[string]diag.List{}}
+	k := &Keeper{o: o, store: store{filepath.Join(o.LocalDir, storeName)}, rejected: map[string]diag.List{}}
 	if err := k.store.open(); err != nil {
-		return nil, fmt.Errorf("prepare %s: %w", k.store.dir, err)
+		return nil, fmt.Errorf("prepare %s: %w; it has to belong to the account that fastxd runs as", k.store.dir, err)
 	}
 	k.last = k.store.lastNumber()
 	gen, err := k.store.load()
@@ -133,7 +135,7 @@ func (k *Keeper) Offer(set fileset.Set, origin string) Outcome {
 func (k *Keeper) number(j judgement, origin string) *Generation {
 	gen := &Generation{
 		Number: k.last + 1, Digest: j.effective.Digest(), Origin: origin, Accepted: k.o.Now(),
-		Config: j.config, Set: j.effective, Problems: j.problems, HeldBack: j.heldBack(),
+		Config: j.config, Set: j.effective, Problems: j.problems, HeldBack: j.heldBack(), LeftOut: j.leftOut(),
 	}
 	if k.base != nil && k.base.Config == nil && k.base.Digest == gen.Digest {
 		gen.Number, gen.Origin, gen.Accepted = k.base.Number, k.base.Origin, k.base.Accepted
@@ -149,14 +151,32 @@ func (k *Keeper) Adopt(gen *Generation) error {
 	k.base, k.last = gen, max(k.last, gen.Number)
 	clear(k.rejected) // what is acceptable depends on what runs
 	k.install(gen)
-	if stored {
+	k.unstored = k.unstored || !stored
+	return k.Store()
+}
+
+// Store stores the running generation as the last good one, if that has failed before: a
+// restart must not find an older one, which may allow what is forbidden by now.
+func (k *Keeper) Store() error {
+	if !k.unstored {
 		return nil
 	}
-	if err := k.store.save(gen); err != nil {
-		return fmt.Errorf("store generation %d as the last good one: %w", gen.Number, err)
+	if err := k.store.save(k.base); err != nil {
+		return fmt.Errorf("store generation %d as the last good one: %w", k.base.Number, err)
 	}
+	k.unstored = false
 	return nil
 }
+
+// Note has Status say something beside the problems of the files, until it is given something else.
+func (k *Keeper) Note(notes diag.List) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.notes = notes
+}
+
+// Unreadable takes note that the files could not be read, until they can be.
+func (k *Keeper) Unreadable(problem diag.Diagnostic) { k.see(sight{problems: diag.List{problem}}) }
 
 func (k *Keeper) install(gen *Generation) {
 	k.mu.Lock()
@@ -207,9 +227,10 @@ func (k *Keeper) Current() *Generation {
 func (k *Keeper) Status() Status {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s := Status{Digest: k.seen.digest, Accepted: k.seen.accepted, Problems: append(diag.List{}, k.seen.problems...)}
+	s := Status{Digest: k.seen.digest, Accepted: k.seen.accepted, Problems: append(append(diag.List{}, k.seen.problems...), k.notes...)}
+	s.Problems.Sort()
 	if k.current != nil {
-		s.Generation, s.Since, s.HeldBack = k.current.Number, k.current.Accepted, k.current.HeldBack
+		s.Generation, s.Since, s.HeldBack, s.LeftOut = k.current.Number, k.current.Accepted, k.current.HeldBack, k.current.LeftOut
 	}
 	return s
 }

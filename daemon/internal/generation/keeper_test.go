@@ -268,6 +268,12 @@ func TestASecurityFileVanishesOnlyByDeclaration(t *testing.T) {
 		if r.Problems[0].Code != "emptied" || r.Problems[0].File != name {
 			t.Errorf("%s empty: %s", name, r.Problems.Text())
 		}
+		if name != "admin.secret" {
+			r = reject(t, k, files("fastx.env", "1", name, spec.Header+"\n\n# torn\n"))
+			if r.Problems[0].Code != "emptied" {
+				t.Errorf("%s of comments alone: %s", name, r.Problems.Text())
+			}
+		}
 		reject(t, k, files("fastx.env", "1", "removed.ini", "another"))
 		reject(t, k, fileset.Set{}) // the whole directory: an unmounted share
 		if k.Current() != good {

@@ -26,6 +26,7 @@ import (
 type store struct{ dir string }
 
 const (
+	storeName    = "last-good"
 	linkName     = "current"
 	manifestName = "manifest.json"
 	stageName    = ".stage"
@@ -47,6 +48,12 @@ type manifestFile struct {
 	UID   int         `json:"uid"`
 	GID   int         `json:"gid"`
 	Error string      `json:"error,omitempty"` // the file was there and could not be read
+}
+
+// Stored reports whether a last good generation is kept below FX_LOCAL_DIR.
+func Stored(localDir string) bool {
+	_, err := os.Readlink(filepath.Join(localDir, storeName, linkName))
+	return err == nil
 }
 
 // open makes the directory and clears away what an interrupted save left.

@@ -129,6 +129,15 @@ func TestASaveOnAFullDiskKeepsTheOldGeneration(t *testing.T) {
 	if again := keeper(t, local); again.base == nil || again.base.Number != 1 {
 		t.Errorf("stored: %+v", again.base)
 	}
+	if err := syscall.Mount("", local, "", syscall.MS_REMOUNT, "size=1m"); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Store(); err != nil {
+		t.Errorf("the disk has room again: %v", err)
+	}
+	if again := keeper(t, local); again.base == nil || again.base.Number != gen.Number {
+		t.Errorf("stored: %+v", again.base)
+	}
 	if _, err := os.Stat(filepath.Join(local, "last-good", stageName)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the stage is left behind: %v", err)
 	}

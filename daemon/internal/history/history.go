@@ -100,10 +100,13 @@ func (h *History) repository() (*git.Repository, error) {
 	if err == nil {
 		err = h.sound(repo)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		return repo, nil
+	case damage(err):
 		return h.beginAnew(err)
 	}
-	return repo, nil
+	return nil, err
 }
 
 // sound reports why the newest commit cannot be read.
@@ -187,13 +190,24 @@ func (h *History) record(gen *generation.Generation) error {
 	if err == nil {
 		err = h.trim(repo)
 	}
-	if err == nil {
-		return nil
+	if err == nil || !damage(err) {
+		return err
 	}
 	if repo, err = h.beginAnew(err); err != nil { // damaged deeper than the newest commit
 		return err
 	}
 	return h.commit(repo, gen)
+}
+
+// damage reports whether an error may come from what the repository holds. One of the disk that it
+// lies on is no reason to begin anew: it passes, and the history is still there.
+func damage(err error) bool {
+	for _, passing := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EACCES, syscall.EPERM, syscall.EIO} {
+		if errors.Is(err, passing) {
+			return false
+		}
+	}
+	return true
 }
 
 func (h *History) commit(repo *git.Repository, gen *generation.Generation) error {

@@ -35,6 +35,9 @@ func (l *Loop) logAccepted(gen *generation.Generation, changed []string, took ti
 	level := slog.LevelInfo
 	if len(gen.HeldBack) > 0 {
 		text += "; held back: " + strings.Join(gen.HeldBack, ", ")
+		if len(gen.LeftOut) > 0 {
+			text += "; left out: " + strings.Join(gen.LeftOut, ", ")
+		}
 		level = slog.LevelWarn
 	}
 	l.o.Log.Log(context.Background(), level, text, attributes(gen.Problems)...)

@@ -42,6 +42,7 @@ type Options struct {
 
 	Quiet    time.Duration    // before what fails to load is read once more; 0 = DefaultQuiet
 	Patience time.Duration    // with a look that nobody else bounds; 0 = DefaultPatience
+	Retry    time.Duration    // between two tries to keep what could not be kept; 0 = DefaultRetry
 	Now      func() time.Time // nil = time.Now
 }
 
@@ -49,6 +50,7 @@ type Options struct {
 const (
 	DefaultQuiet    = 100 * time.Millisecond
 	DefaultPatience = 10 * time.Second
+	DefaultRetry    = 15 * time.Second
 )
 
 // Loop brings what the files say to the services, one set at a time:
@@ -65,6 +67,8 @@ type Loop struct {
 	o        Options
 	requests chan request
 	started  *generation.Generation // what the process started with
+	recorded *generation.Generation // what the history holds
+	unkept   diag.List              // why the running generation is not kept on the disk; it is tried again
 }
 
 // request is a Reload on its way to Run.
@@ -81,6 +85,9 @@ func New(o Options) *Loop {
 	}
 	if o.Patience == 0 {
 		o.Patience = DefaultPatience
+	}
+	if o.Retry == 0 {
+		o.Retry = DefaultRetry
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -125,6 +132,8 @@ func (l *Loop) fallBack(ctx context.Context, gen *generation.Generation) error {
 
 // Run applies the sets that come until ctx ends, and answers Reload.
 func (l *Loop) Run(ctx context.Context, sets <-chan fileset.Set) error {
+	retry := time.NewTicker(l.o.Retry)
+	defer retry.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -133,6 +142,10 @@ func (l *Loop) Run(ctx context.Context, sets <-chan fileset.Set) error {
 			l.take(ctx, set, "watch")
 		case r := <-l.requests:
 			r.reply <- l.answer(ctx, r)
+		case <-retry.C:
+			if len(l.unkept) > 0 {
+				l.keep(l.o.Keeper.Current())
+			}
 		}
 	}
 }
@@ -187,10 +200,15 @@ func (l *Loop) read(ctx context.Context) (fileset.Set, error) {
 }
 
 func (l *Loop) unreadable(err error) Report {
-	return l.report(Rejected, "", diag.List{{
+	problem := diag.Diagnostic{
 		Severity: diag.Error, Code: "unreadable", Summary: fmt.Sprintf("the configuration cannot be read: %v", err),
 		Remedy: "see that the directory is there, mounted and readable to the daemon's user",
-	}})
+	}
+	if errors.Is(err, fileset.ErrTooMuch) {
+		problem.Remedy = "move what does not belong there away"
+	}
+	l.o.Keeper.Unreadable(problem)
+	return l.report(Rejected, "", diag.List{problem})
 }
 
 // take judges a set, applies it, and tells when that changed anything.
@@ -279,26 +297,59 @@ func (l *Loop) adopt(gen *generation.Generation) {
 	if l.started == nil {
 		l.started = gen
 	}
-	if err := l.o.Keeper.Adopt(gen); err != nil {
-		l.o.Log.Warn("the configuration runs, but a restart could not fall back to it", "error", err)
+	_ = l.o.Keeper.Adopt(gen) // keep says what could not be stored
+	l.keep(gen)
+}
+
+// keep stores the running generation as the last good one and records it. What fails is tried again
+// until it succeeds: a full disk that nobody looks at must not decide what a restart finds.
+func (l *Loop) keep(gen *generation.Generation) {
+	const remedy = "make room in FX_LOCAL_DIR and see that it can be written; it is tried again until it works"
+	var failed diag.List
+	if err := l.o.Keeper.Store(); err != nil {
+		failed = append(failed, diag.Diagnostic{Severity: diag.Warning, Code: "not-stored",
+			Summary: "the configuration runs, but a restart could not fall back to it: " + err.Error(), Remedy: remedy})
 	}
-	if l.o.Recorder == nil {
-		return
+	if err := l.record(gen); err != nil {
+		failed = append(failed, diag.Diagnostic{Severity: diag.Warning, Code: "not-recorded",
+			Summary: "the configuration runs, but the history does not hold it: " + err.Error(), Remedy: remedy})
 	}
-	if err := l.o.Recorder.Record(gen); err != nil {
-		l.o.Log.Warn("the configuration runs, but the history does not hold it", "error", err)
+	switch {
+	case len(failed) > 0 && len(l.unkept) == 0:
+		l.o.Log.Warn("what runs could not be kept on the disk", attributes(failed)...)
+	case len(failed) == 0 && len(l.unkept) > 0:
+		l.o.Log.Info(fmt.Sprintf("generation %d is kept on the disk now", gen.Number))
 	}
+	l.unkept = failed
+	l.o.Keeper.Note(l.notes(gen))
+}
+
+func (l *Loop) record(gen *generation.Generation) error {
+	if l.o.Recorder == nil || l.recorded == gen {
+		return nil
+	}
+	err := l.o.Recorder.Record(gen)
+	if err == nil {
+		l.recorded = gen
+	}
+	return err
+}
+
+// notes are what is to be said of the running generation beside the problems of its files.
+func (l *Loop) notes(gen *generation.Generation) diag.List {
+	return append(slices.Clone(l.unkept), l.restart(gen)...)
 }
 
 // settled reports on the running generation: outcome, unless there is something left to be said.
 func (l *Loop) settled(outcome Outcome, digest string) Report {
 	gen := l.o.Keeper.Current()
-	problems := slices.Clone(gen.Problems)
-	if restart := l.restart(gen); len(restart) > 0 {
+	if len(l.restart(gen)) > 0 {
 		outcome = RestartNeeded
-		problems = append(problems, restart...)
-		problems.Sort()
 	}
+	notes := l.notes(gen)
+	l.o.Keeper.Note(notes)
+	problems := append(slices.Clone(gen.Problems), notes...)
+	problems.Sort()
 	if len(gen.HeldBack) > 0 {
 		outcome = HeldBack // an error in the files comes before a restart that is due
 	}
@@ -315,7 +366,7 @@ func (l *Loop) restart(gen *generation.Generation) diag.List {
 func (l *Loop) report(outcome Outcome, digest string, problems diag.List) Report {
 	r := Report{Outcome: outcome, Digest: digest, Problems: append(diag.List{}, problems...)}
 	if gen := l.o.Keeper.Current(); gen != nil {
-		r.Generation, r.HeldBack = gen.Number, gen.HeldBack
+		r.Generation, r.HeldBack, r.LeftOut = gen.Number, gen.HeldBack, gen.LeftOut
 	}
 	return r
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -240,6 +242,65 @@ func TestAGenerationRunsAlsoWhenItCannotBeKept(t *testing.T) {
 type failing struct{}
 
 func (failing) Record(*generation.Generation) error { return errors.New("no space left on device") }
+
+// TestWhatCouldNotBeKeptIsTriedUntilItIs fills the disk for a while.
+func TestWhatCouldNotBeKeptIsTriedUntilItIs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, t.TempDir(), &fake{name: "a"})
+	full := &fillable{}
+	full.full.Store(true)
+	r.o.Recorder, r.o.Retry = full, 5*time.Millisecond
+	report := r.look(t.Context(), files("fastx.env", "1"))
+	if len(report.Problems) != 1 || report.Problems[0].Code != "not-recorded" || !strings.Contains(report.Problems[0].Remedy, "FX_LOCAL_DIR") {
+		t.Errorf("the report says %s", report.Problems.Text())
+	}
+	if s := r.keeper.Status(); len(s.Problems) != 1 || !s.Accepted {
+		t.Errorf("the status is %+v", s)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx, nil) }()
+	full.full.Store(false)
+	for deadline := time.Now().Add(time.Minute); len(r.keeper.Status().Problems) > 0 && time.Now().Before(deadline); {
+		<-time.After(time.Millisecond)
+	}
+	cancel()
+	<-done
+	if s := r.keeper.Status(); len(s.Problems) > 0 || full.records != 1 {
+		t.Errorf("the disk has room again: %+v, %d records", s, full.records)
+	}
+}
+
+// fillable is a history on a disk that may be full.
+type fillable struct {
+	full    atomic.Bool
+	records int
+}
+
+func (f *fillable) Record(*generation.Generation) error {
+	if f.full.Load() {
+		return syscall.ENOSPC
+	}
+	f.records++
+	return nil
+}
+
+// TestAnUnreadableDirectoryShowsInTheStatus until it can be read again.
+func TestAnUnreadableDirectoryShowsInTheStatus(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, t.TempDir(), &fake{name: "a"})
+	r.look(t.Context(), files("fastx.env", "1"))
+	r.broken = errors.New("stale file handle")
+	r.look(t.Context(), files("fastx.env", "1"))
+	if s := r.keeper.Status(); s.Accepted || len(s.Problems) != 1 || !strings.Contains(s.Problems[0].Summary, "stale file handle") {
+		t.Errorf("the status is %+v", s)
+	}
+	r.broken = nil
+	r.look(t.Context(), files("fastx.env", "1"))
+	if s := r.keeper.Status(); !s.Accepted || len(s.Problems) != 0 {
+		t.Errorf("the status is %+v", s)
+	}
+}
 
 func TestAgesArePrintedInTheirLargestUnit(t *testing.T) {
 	t.Parallel()

@@ -39,4 +39,5 @@ type Report struct {
 	Digest     string    `json:"digest"`     // of the files that were looked at; "" when they could not be read
 	Problems   diag.List `json:"problems"`
 	HeldBack   []string  `json:"held_back,omitempty"` // files of the objects that are held back
+	LeftOut    []string  `json:"left_out,omitempty"`  // those of them that do not run at all
 }

@@ -17,6 +17,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -42,7 +43,7 @@ type Options struct {
 type Watcher struct {
 	o      Options
 	out    chan fileset.Set
-	looks  chan chan<- result
+	looks  chan *asker
 	lastOK atomic.Int64 // Unix nanoseconds
 	broken bool         // the last look failed; said once
 }
@@ -52,6 +53,22 @@ type result struct {
 	set   fileset.Set
 	err   error
 	scope scope
+}
+
+// asker waits for the result of a look. Exactly one of two things happens to it: it is answered,
+// or it leaves, and what was read then has to find another way.
+type asker struct {
+	settled atomic.Bool // answered, or gone
+	reply   chan result
+}
+
+// answer reports whether the asker was still there.
+func (a *asker) answer(r result) bool {
+	there := a.settled.CompareAndSwap(false, true)
+	if there {
+		a.reply <- r
+	}
+	return there
 }
 
 // New makes a Watcher; Run makes it work.
@@ -65,7 +82,7 @@ func New(o Options) *Watcher {
 	if o.More == nil {
 		o.More = func(fileset.Set) []string { return nil }
 	}
-	return &Watcher{o: o, out: make(chan fileset.Set, 1), looks: make(chan chan<- result)}
+	return &Watcher{o: o, out: make(chan fileset.Set, 1), looks: make(chan *asker)}
 }
 
 // Sets yields each settled set that differs from the one before. Only the newest waits
@@ -82,20 +99,24 @@ func (w *Watcher) LastOK() time.Time {
 }
 
 // Look reads the set now, after a write in progress has settled. The caller has it then: it
-// does not come through Sets again.
+// does not come through Sets again. When ctx ends first, it does.
 func (w *Watcher) Look(ctx context.Context) (fileset.Set, error) {
-	reply := make(chan result, 1)
+	a := &asker{reply: make(chan result, 1)}
 	select {
-	case w.looks <- reply:
+	case w.looks <- a:
 	case <-ctx.Done():
 		return fileset.Set{}, ctx.Err()
 	}
 	select {
-	case r := <-reply:
+	case r := <-a.reply:
 		return r.set, r.err
 	case <-ctx.Done():
+	}
+	if a.settled.CompareAndSwap(false, true) {
 		return fileset.Set{}, ctx.Err()
 	}
+	r := <-a.reply // it came in the same moment
+	return r.set, r.err
 }
 
 // Run watches until ctx ends.
@@ -117,10 +138,10 @@ type loop struct {
 	rescan  time.Time // when the next rescan is due
 	hints   hints
 	state   settle // what has happened since the look under way, or the last one, began
-	asking  []chan<- result
-	reading bool            // a look is under way
-	before  settle          // what led to it
-	waiting []chan<- result // who is to be told its result
+	asking  []*asker
+	reading bool     // a look is under way
+	before  settle   // what led to it
+	waiting []*asker // who is to be told its result
 }
 
 // step waits for one thing to happen and reacts; false means that ctx has ended.
@@ -134,8 +155,8 @@ func (l *loop) step(ctx context.Context) bool {
 		return false
 	case e := <-l.reader.events:
 		l.hints.take(e, time.Now(), &l.state)
-	case reply := <-l.w.looks:
-		l.asking = append(l.asking, reply)
+	case a := <-l.w.looks:
+		l.asking = append(l.asking, a)
 		l.state.asked(time.Now())
 	case res := <-l.reader.results:
 		l.looked(res)
@@ -175,10 +196,9 @@ func (l *loop) looked(res result) {
 	l.w.recovered()
 	now, digest := time.Now(), res.set.Digest()
 	switch {
-	case len(l.waiting) > 0:
+	case l.answer(res):
 		l.last = digest
-		l.w.take() // older than what is answered now
-		l.answer(res)
+		l.w.take() // older than what was answered now
 	case digest == l.last:
 	case l.before.hasty(now, digest):
 		l.state.confirm(now, digest, l.before)
@@ -189,11 +209,12 @@ func (l *loop) looked(res result) {
 	}
 }
 
-func (l *loop) answer(res result) {
-	for _, reply := range l.waiting {
-		reply <- res
-	}
+// answer tells everyone who waits, and reports whether anybody still did.
+func (l *loop) answer(res result) bool {
+	waiting := l.waiting
 	l.waiting = nil
+	there := slices.DeleteFunc(waiting, func(a *asker) bool { return !a.answer(res) })
+	return len(there) > 0
 }
 
 // fail tells who asked, says it once, and leaves the rest to the next rescan.

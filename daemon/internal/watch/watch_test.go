@@ -306,6 +306,21 @@ func TestAHungShareHoldsNobodyUp(t *testing.T) {
 	}
 }
 
+// TestWhoLeavesDoesNotTakeTheChangeAlong asks while the share hangs and is gone when it answers: what was
+// read then is handed on as if nobody had asked.
+func TestWhoLeavesDoesNotTakeTheChangeAlong(t *testing.T) {
+	t.Parallel()
+	disk := memory{content: "old", hang: make(chan struct{})}
+	w := start(t, Options{Dir: t.TempDir(), read: disk.read})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := w.Look(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("a look at a hung share: %v", err)
+	}
+	close(disk.hang)
+	await(t, w, "what the abandoned look has read", holds("a.ini", "old"))
+}
+
 func TestAnUnreadableFolderIsSaidOnce(t *testing.T) {
 	t.Parallel()
 	var log lockedBuffer

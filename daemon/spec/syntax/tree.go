@@ -68,20 +68,39 @@ func (d *Doc) only(k Kind) []Line {
 
 // MapValues gives back the file with each value replaced, quotes and all, by what f
 // makes of its line; where f returns false the value stays.
-func (d *Doc) MapValues(f func(Line) (string, bool)) string {
+func (d *Doc) MapValues(f func(Line) (string, bool)) string { return d.Map(f, nil) }
+
+// Map is MapValues that also replaces what stands behind the sign of each comment, unless comment is nil.
+func (d *Doc) Map(value func(Line) (string, bool), comment func(text string) string) string {
 	var b strings.Builder
 	b.WriteString(d.prefix)
 	for _, l := range d.Lines {
 		text := l.Text
-		if l.Kind == Entry {
-			if v, ok := f(l); ok {
+		switch {
+		case l.Kind == Entry:
+			if v, ok := value(l); ok {
 				at := l.ValueCol - 1
-				text = text[:at] + v + text[at+len(l.Raw):]
+				text = text[:at] + v + behind(text[at+len(l.Raw):], comment)
+			} else if comment != nil {
+				at := l.ValueCol - 1 + len(l.Raw)
+				text = text[:at] + behind(text[at:], comment)
 			}
+		case l.Kind == Comment && comment != nil:
+			text = behind(text, comment)
 		}
 		b.WriteString(text)
 	}
 	return b.String()
+}
+
+// behind replaces the text of a comment, which may stand behind a value; its sign and the line end stay.
+func behind(text string, comment func(string) string) string {
+	body := strings.TrimRight(text, "\r\n")
+	sign := strings.IndexAny(body, "#;")
+	if comment == nil || sign < 0 || strings.TrimSpace(body[sign+1:]) == "" {
+		return text
+	}
+	return body[:sign+1] + " " + comment(strings.TrimSpace(body[sign+1:])) + text[len(body):]
 }
 
 // reader collects what one file holds and what is wrong with it.
