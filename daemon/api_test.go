@@ -178,16 +178,8 @@ func (n *api) Display(id string) net.Conn {
 	return conn
 }
 
-// TryDisplay opens a display WebSocket with the given header and query, as a stream.
+// TryDisplay opens a display WebSocket with the given header and query.
 func (n *api) TryDisplay(id string, header http.Header, query string) (net.Conn, int, error) {
-	ws, status, err := n.dialDisplay(id, header, query)
-	if err != nil {
-		return nil, status, err
-	}
-	return websocket.NetConn(context.Background(), ws, websocket.MessageBinary), status, nil
-}
-
-func (n *api) dialDisplay(id string, header http.Header, query string) (*websocket.Conn, int, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	ws, resp, err := websocket.Dial(ctx, strings.Replace(n.URL, "http", "ws", 1)+"/api/v1/sessions/"+id+"/display"+query,
@@ -200,5 +192,5 @@ func (n *api) dialDisplay(id string, header http.Header, query string) (*websock
 		return nil, status, err
 	}
 	ws.SetReadLimit(64 << 20)
-	return ws, status, nil
+	return websocket.NetConn(context.Background(), ws, websocket.MessageBinary), status, nil
 }

@@ -22,7 +22,7 @@ func (c *Config) ProfileOf(a App) Profile {
 	if i := slices.IndexFunc(c.Profiles, func(p Profile) bool { return p.ID == id }); i >= 0 {
 		return c.Profiles[i]
 	}
-	return Profile{ID: id, Clipboard: ClipboardBoth}
+	return Profile{ID: id}
 }
 
 // App finds an application by its id.

@@ -90,28 +90,13 @@ type App struct {
 	StartDBus bool
 }
 
-// Profile is one file of performance/*.ini. A limit of 0 is none.
+// Profile is one file of performance/*.ini.
 type Profile struct {
-	ID                string // the file's base name without .ini; "default" applies where an app names none
-	MaxGeometry       Size   // zero = unlimited
-	SessionsPerUser   int
-	SessionsTotal     int
-	IdleTimeout       time.Duration // without input, until viewers are sent away
-	DisconnectTimeout time.Duration // without viewers, until the session is ended
-	Clipboard         string        // ClipboardBoth or one of its kin
-	MemoryMax         int64         // bytes
-	CPUQuota          int           // percent of one CPU
-	TasksMax          int           // processes and threads
-	IOWeight          int           // 1 to 10000; systemd's default is 100
+	ID              string // the file's base name without .ini; "default" applies where an app names none
+	MaxGeometry     Size   // zero = unlimited
+	SessionsPerUser int    // 0 = unlimited
+	SessionsTotal   int    // 0 = unlimited
 }
-
-// Which way the clipboard may go between a viewer (local) and a session (remote).
-const (
-	ClipboardBoth = "bidirectional"
-	ClipboardIn   = "local-to-remote"
-	ClipboardOut  = "remote-to-local"
-	ClipboardOff  = "disabled"
-)
 
 // HTTPS is https.ini.
 type HTTPS struct {

@@ -252,7 +252,7 @@ func TestProfileOf(t *testing.T) {
 			t.Errorf("ProfileOf(%q) = %+v", profile, got)
 		}
 	}
-	if got := (&Config{}).ProfileOf(App{}); got != (Profile{ID: "default", Clipboard: ClipboardBoth}) {
+	if got := (&Config{}).ProfileOf(App{}); got != (Profile{ID: "default"}) {
 		t.Errorf("without files the profile is %+v", got)
 	}
 }

@@ -1,7 +1,5 @@
 package spec
 
-import "time"
-
 const (
 	appFile     = "apps/*.ini"
 	profileFile = "performance/*.ini"
@@ -59,27 +57,14 @@ func profileSettings() []Setting {
 		{File: f, Key: "sessions_total", Type: TypeCount, Default: "0",
 			Doc:  "The most sessions of all users in the cluster; 0 is no limit.",
 			into: to(func(p *Profile) *int { return &p.SessionsTotal })},
-		{File: f, Key: "idle_timeout", Type: TypeDuration,
-			Doc:  "When a session without input is disconnected.",
-			into: to(func(p *Profile) *time.Duration { return &p.IdleTimeout })},
-		{File: f, Key: "disconnect_timeout", Type: TypeDuration,
-			Doc:  "When a session that nobody is connected to is ended.",
-			into: to(func(p *Profile) *time.Duration { return &p.DisconnectTimeout })},
-		{File: f, Key: "clipboard", Type: TypeText, Default: ClipboardBoth,
-			Allowed: []string{ClipboardBoth, ClipboardIn, ClipboardOut, ClipboardOff},
-			Doc:     "Which way the clipboard may go.",
-			into:    to(func(p *Profile) *string { return &p.Clipboard })},
-		{File: f, Key: "memory_max", Type: TypeMemory,
-			Doc:  "The most memory of a session, such as 8G.",
-			into: to(func(p *Profile) *int64 { return &p.MemoryMax })},
-		{File: f, Key: "cpu_quota", Type: TypePercent,
-			Doc:  "The most CPU time of a session; 200% is two cores.",
-			into: to(func(p *Profile) *int { return &p.CPUQuota })},
-		{File: f, Key: "tasks_max", Type: TypeCount,
-			Doc:  "The most processes and threads of a session; 0 is no limit.",
-			into: to(func(p *Profile) *int { return &p.TasksMax })},
-		{File: f, Key: "io_weight", Type: TypeWeight,
-			Doc:  "A session's share of the disks, 1 to 10000; the others have 100.",
-			into: to(func(p *Profile) *int { return &p.IOWeight })},
+		{File: f, Key: "idle_timeout", Type: TypeDuration, Doc: "When a session without input is disconnected."},
+		{File: f, Key: "disconnect_timeout", Type: TypeDuration, Doc: "When a session that nobody is connected to is ended."},
+		{File: f, Key: "clipboard", Type: TypeText, Default: "bidirectional",
+			Allowed: []string{"bidirectional", "local-to-remote", "remote-to-local", "disabled"},
+			Doc:     "Which way the clipboard may go."},
+		{File: f, Key: "memory_max", Type: TypeMemory, Doc: "The most memory of a session, such as 8G."},
+		{File: f, Key: "cpu_quota", Type: TypePercent, Doc: "The most CPU time of a session; 200% is two cores."},
+		{File: f, Key: "tasks_max", Type: TypeCount, Doc: "The most processes and threads of a session."},
+		{File: f, Key: "io_weight", Type: TypeCount, Doc: "A session's share of the disks, 1 to 10000."},
 	}
 }

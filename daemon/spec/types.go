@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"math"
 	"net"
 	"net/netip"
 	"net/url"
@@ -39,7 +38,6 @@ const (
 	TypeToken    Type = "secret"
 	TypeMemory   Type = "amount of memory such as 512M or 8G"
 	TypePercent  Type = "percentage"
-	TypeWeight   Type = "whole number from 1 to 10000"
 )
 
 // fault is why a value is refused: what is wrong and what to do. It never holds a secret.
@@ -136,14 +134,9 @@ func (s Setting) parseOne(v string) (any, *fault) {
 	case TypeSeed, TypeToken:
 		return v, checkSecret(s.Type, v)
 	case TypeMemory:
-		n, ok := parseMemory(v)
-		return n, faultIf(!ok, "write it such as 512M or 8G", "%s is not an amount of memory", show(v))
+		return v, faultIf(!memory.MatchString(v), "write it such as 512M or 8G", "%s is not an amount of memory", show(v))
 	case TypePercent:
-		n, err := strconv.Atoi(strings.TrimSuffix(v, "%"))
-		return n, faultIf(!percent.MatchString(v) || err != nil, "write it such as 200%", "%s is not a percentage", show(v))
-	case TypeWeight:
-		n, err := strconv.Atoi(v)
-		return n, faultIf(err != nil || n < 1 || n > 10000, "write a whole number from 1 to 10000; 100 is what all others have", "%s is no such weight", show(v))
+		return v, faultIf(!percent.MatchString(v), "write it such as 200%", "%s is not a percentage", show(v))
 	default:
 		return v, nil
 	}
@@ -151,22 +144,11 @@ func (s Setting) parseOne(v string) (any, *fault) {
 
 var (
 	nodeName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?$`)
-	memory   = regexp.MustCompile(`^([1-9][0-9]*)([KMGT]?)$`)
+	memory   = regexp.MustCompile(`^[1-9][0-9]*[KMGT]?$`)
 	percent  = regexp.MustCompile(`^[1-9][0-9]*%$`)
 	seed     = regexp.MustCompile(`^SU[A-Z2-7]{56}$`)
 	bcrypt   = regexp.MustCompile(`^\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}$`)
 )
-
-// parseMemory reads an amount of memory; K, M, G and T are powers of 1024, as systemd has them.
-func parseMemory(v string) (bytes int64, ok bool) {
-	m := memory.FindStringSubmatch(v)
-	if m == nil {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(m[1], 10, 64)
-	shift := map[string]int{"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[m[2]]
-	return n << shift, err == nil && n <= math.MaxInt64>>shift
-}
 
 func faultIf(bad bool, remedy, format string, args ...any) *fault {
 	if !bad {

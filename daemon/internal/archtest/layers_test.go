@@ -75,8 +75,7 @@ var layers = map[string]reasons{
 
 	// What the components are made of.
 	"daemon/internal/ticket": {
-		"daemon/internal/session": "an order carries a session's limits",
-		"daemon/spec":             "who may hold a key file is judged as for every other secret",
+		"daemon/spec": "who may hold a key file is judged as for every other secret",
 	},
 	"daemon/internal/transporter": {
 		"daemon/diag":                              "a heartbeat carries a node's problems",
@@ -126,7 +125,6 @@ var layers = map[string]reasons{
 		"daemon/spec":                 "what the files mean",
 	},
 	"daemon/internal/user": {
-		"daemon/internal/session":     "an order carries a session's limits",
 		"daemon/internal/audit":       "logins are recorded",
 		"daemon/internal/generation":  "it judges as one says",
 		"daemon/internal/reload":      "it is a service",

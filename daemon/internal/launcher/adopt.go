@@ -80,9 +80,6 @@ func (l *Launcher) list(e *entry) {
 	if e.life.alive() {
 		e.setLife(life{State: transporter.Unknown, Started: e.life.Started})
 		e.awaited = true
-		if e.left.IsZero() { // it had viewers, whom the daemon's end has sent away
-			e.left = l.opts.Now().UTC()
-		}
 	}
 }
 

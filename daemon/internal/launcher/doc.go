@@ -13,6 +13,5 @@
 //  2. Launcher.mu: the table of sessions. It is held for moments and never during I/O.
 //
 // What a session is (entry.rec, entry.life) changes only while both are held; holding
-// either is enough to read it. What is known of its supervisor and its viewers is guarded
-// by Launcher.mu alone.
+// either is enough to read it.
 package launcher

@@ -30,10 +30,6 @@ type entry struct {
 	awaited bool // it lived before this launcher and has not reported yet
 	child   bool // its supervisor is this process's child and has not been reaped
 	viewers map[*display.Delivery]bool
-	input   time.Time // when the keyboard or the pointer was used last, as far as the supervisor has told
-	came    time.Time // when the last viewer came
-	left    time.Time // as in the record, which may not say so yet
-	warning *transporter.Warning
 	order   string    // the reason it was ordered to end for
 	ordered time.Time // when
 	ender   string    // the ticket by which
@@ -44,7 +40,7 @@ type entry struct {
 
 func newEntry(rec session.Record) *entry {
 	return &entry{
-		id: rec.ID, rec: rec, left: rec.Left, changed: make(chan struct{}), viewers: make(map[*display.Delivery]bool),
+		id: rec.ID, rec: rec, changed: make(chan struct{}), viewers: make(map[*display.Delivery]bool),
 		life: life{
 			State: transporter.State(rec.State), Reason: rec.Reason, Started: rec.Started, Ended: rec.Ended,
 		},
@@ -73,7 +69,7 @@ func (e *entry) view(node string) transporter.Session {
 	return transporter.Session{
 		ID: r.ID, Name: r.Name, User: r.User, Node: node, App: r.App, Command: r.Command, Geometry: r.Geometry,
 		State: e.life.State, Reason: e.life.Reason, Created: r.Created, Started: e.life.Started,
-		Clients: len(e.viewers), Params: params, Clipboard: r.Limits.Clipboard, Warning: e.warning,
+		Clients: len(e.viewers), Params: params,
 	}
 }
 
@@ -131,7 +127,7 @@ func (l *Launcher) update(e *entry, change func() bool) {
 
 // bury is what the end of a session brings with it. It returns what has to be done without Launcher.mu.
 func (l *Launcher) bury(e *entry) func() {
-	e.awaited, e.warning = false, nil
+	e.awaited = false
 	viewers := slices.Collect(maps.Keys(e.viewers))
 	reason := ended(e.life.Reason)
 	return func() {

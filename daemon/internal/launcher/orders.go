@@ -67,23 +67,17 @@ func (l *Launcher) orderEnd(e *entry, claims ticket.Claims) (before bool) {
 		defer l.mu.Unlock()
 		return e.ender != claims.ID
 	}
-	tell := l.sentence(e, "ended by "+claims.Subject, claims.ID)
+	var tell *peer
+	if e.order == "" {
+		e.order, e.ordered, e.ender = "ended by "+claims.Subject, l.opts.Now(), claims.ID
+		tell, e.told = e.link, e.link
+	}
+	order := e.order
 	l.mu.Unlock()
-	tell()
+	if tell != nil {
+		tell.send(session.Order{Type: "terminate", Reason: order})
+	}
 	return false
-}
-
-// sentence notes why a session is to end, unless that is known already, and by which ticket. It
-// returns what tells the supervisor. Caller holds l.mu, and calls that without it.
-func (l *Launcher) sentence(e *entry, reason, by string) (tell func()) {
-	if e.order != "" {
-		return func() {}
-	}
-	e.order, e.ordered, e.ender, e.told = reason, l.opts.Now(), by, e.link
-	if e.link == nil {
-		return func() {} // its next hello is answered with it
-	}
-	return func() { e.told.send(session.Order{Type: "terminate", Reason: reason}) }
 }
 
 func (l *Launcher) awaitEnd(ctx context.Context, e *entry) error {
@@ -179,32 +173,16 @@ func (l *Launcher) seat(e *entry, d *display.Delivery) {
 		return
 	}
 	e.viewers[d] = true
-	e.came, e.left = l.opts.Now(), time.Time{}
-	l.warn(e)
 	l.publish(e, false)
 	go func() {
-		l.keepLeft(e)
 		<-d.Done()
-		l.unseat(e, d)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(e.viewers, d)
+		if l.sessions[e.id] == e {
+			l.publish(e, false)
+		}
 	}()
-}
-
-// unseat counts a viewer no longer.
-func (l *Launcher) unseat(e *entry, d *display.Delivery) {
-	l.mu.Lock()
-	delete(e.viewers, d)
-	if len(e.viewers) == 0 {
-		e.left = l.opts.Now().UTC()
-	}
-	there := l.sessions[e.id] == e
-	if there {
-		l.warn(e)
-		l.publish(e, false)
-	}
-	l.mu.Unlock()
-	if there {
-		l.keepLeft(e)
-	}
 }
 
 // readLog returns a session's last log lines.

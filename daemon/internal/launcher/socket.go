@@ -195,10 +195,6 @@ func (l *Launcher) hear(e *entry, r session.Report) {
 	l.update(e, func() bool {
 		next, changed := e.life.next(ev)
 		e.setLife(next)
-		if e.left.IsZero() && len(e.viewers) == 0 {
-			e.left = next.Started
-		}
-		e.rec.Left = e.left
 		return e.note(r) || changed
 	})
 }
@@ -206,9 +202,6 @@ func (l *Launcher) hear(e *entry, r session.Report) {
 // note keeps what the record tells of a session's processes and reports whether it is new.
 func (e *entry) note(r session.Report) bool {
 	news := false
-	if r.Input.After(e.input) {
-		e.input = r.Input
-	}
 	if r.Display != "" && r.Display != e.rec.Display {
 		e.rec.Display, news = r.Display, true
 	}

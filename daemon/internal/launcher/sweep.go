@@ -38,7 +38,6 @@ func (l *Launcher) sweep() {
 		if mute {
 			l.check(e)
 		}
-		l.timeOut(e)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 )
@@ -308,7 +307,7 @@ func TestLimits(t *testing.T) {
 		{"per user, not reached", ticket.Order{Session: "x", User: "ann", PerUser: 4}, ""},
 		{"per user, ended ones do not count, unknown and pending ones do", ticket.Order{Session: "x", User: "ann", PerUser: 3},
 			"limit: you have 3 sessions and the limit is 3 (sessions_per_user in performance/default.ini)"},
-		{"of another user", ticket.Order{Session: "x", User: "bob", PerUser: 1, Limits: session.Limits{Profile: "small"}},
+		{"of another user", ticket.Order{Session: "x", User: "bob", PerUser: 1, Profile: "small"},
 			"limit: you have 1 session and the limit is 1 (sessions_per_user in performance/small.ini)"},
 		{"in total", ticket.Order{Session: "x", User: "eve", PerUser: 1, Total: 4},
 			"limit: the cluster has 4 sessions and the limit is 4 (sessions_total in performance/default.ini)"},

@@ -108,10 +108,10 @@ func (l *ledger) check(now time.Time, o ticket.Order) error {
 }
 
 func profile(o ticket.Order) string {
-	if o.Limits.Profile == "" {
+	if o.Profile == "" {
 		return "performance/default.ini"
 	}
-	return "performance/" + o.Limits.Profile + ".ini"
+	return "performance/" + o.Profile + ".ini"
 }
 
 func plural(n int, what string) string {

@@ -18,7 +18,6 @@ type Report struct {
 	Started   time.Time `json:"started,omitzero"`
 	PID       int       `json:"pid,omitempty"`
 	Processes []Process `json:"processes,omitempty"`
-	Input     time.Time `json:"input,omitzero"` // the last key or pointer event, where there is an idle timeout
 	// viewer: answers the Order of the same Seq; a descriptor rides along unless Error is set
 	Seq   uint64 `json:"seq,omitempty"`
 	Error string `json:"error,omitempty"`

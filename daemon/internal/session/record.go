@@ -65,7 +65,6 @@ type Record struct {
 	MaxGeometry string            `json:"max_geometry,omitempty"`
 	Params      map[string]string `json:"params"`
 	StartDBus   bool              `json:"start_dbus"`
-	Limits      Limits            `json:"limits,omitzero"`
 	// WindowManager asks for a minimal window manager beside the command; see NeedsWindowManager.
 	WindowManager bool      `json:"window_manager"`
 	Created       time.Time `json:"created"`
@@ -82,9 +81,7 @@ type Record struct {
 	Ended      time.Time `json:"ended,omitzero"`
 	Supervisor Process   `json:"supervisor,omitzero"`
 	Display    string    `json:"display,omitempty"` // ":7"
-	// Left is when the last viewer left, or the session started without one; zero while there are some.
-	Left      time.Time `json:"left,omitzero"`
-	Processes []Process `json:"processes,omitempty"`
+	Processes  []Process `json:"processes,omitempty"`
 }
 
 // Account is the Unix account a session runs as.

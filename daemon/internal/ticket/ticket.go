@@ -16,8 +16,6 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
-
-	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
 )
 
 // Kind says what a ticket allows, so that one kind can never pass for another.
@@ -57,11 +55,11 @@ type Order struct {
 	Command     string            `json:"command"`
 	Geometry    string            `json:"geometry"` // "WxH" or "rootless"
 	Params      map[string]string `json:"params,omitempty"`
+	Profile     string            `json:"profile,omitempty"`
 	StartDBus   bool              `json:"start_dbus"`
 	MaxGeometry string            `json:"max_geometry,omitempty"` // "WxH"; also limits later resizing
 	PerUser     int               `json:"per_user,omitempty"`     // sessions per user, 0 = unlimited; counted by the manager
 	Total       int               `json:"total,omitempty"`        // sessions in total, 0 = unlimited; counted by the manager
-	Limits      session.Limits    `json:"limits,omitzero"`        // of the session itself; kept by the launcher
 }
 
 // MaxSize is the most characters a ticket has; a longer one is neither signed nor looked at.

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
 )
 
 var now = time.Unix(1_700_000_000, 0)
@@ -52,8 +50,7 @@ func TestSignedClaimsComeBackWhole(t *testing.T) {
 	want.Session, want.Node, want.Owner, want.Local = NewID(), "n1.example", "grace", true
 	want.Order = &Order{
 		Session: want.Session, User: "ada", Name: "a <b> é", App: "xterm", Command: "xterm -e 'x'", Geometry: "800x600",
-		Params: map[string]string{"k": "v"}, StartDBus: true, MaxGeometry: "1920x1080", PerUser: 3, Total: 9,
-		Limits: session.Limits{Profile: "default", IdleTimeout: 60, MemoryMax: 1 << 30},
+		Params: map[string]string{"k": "v"}, Profile: "default", StartDBus: true, MaxGeometry: "1920x1080", PerUser: 3, Total: 9,
 	}
 	token := sign(t, k, want)
 	got, err := NewKeys(k.Public()).Verify(token, now, Start)

@@ -219,15 +219,6 @@ type Session struct {
 	Started  time.Time         `json:"started,omitzero"`
 	Clients  int               `json:"clients"`
 	Params   map[string]string `json:"params"`
-
-	Clipboard string   `json:"clipboard,omitempty"` // which way it may go; "" = both
-	Warning   *Warning `json:"warning,omitempty"`   // nil while no timeout is near
-}
-
-// Warning says what is going to happen to a session, and when, unless somebody does something.
-type Warning struct {
-	At   time.Time `json:"at"`
-	Text string    `json:"text"`
 }
 
 // SessionsRequest asks for one user's sessions, or with User "" for everyone's,

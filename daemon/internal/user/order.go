@@ -10,7 +10,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
@@ -52,16 +51,8 @@ func (c caller) order(req *transporter.StartRequest) (*ticket.Order, error) {
 	return &ticket.Order{
 		Session: req.ID, User: c.user, Name: cmp.Or(req.Name, app.Name, app.ID), App: app.ID, Command: app.Command,
 		Geometry: geometry, Params: req.Params, StartDBus: app.StartDBus,
-		MaxGeometry: profile.MaxGeometry.String(), PerUser: profile.SessionsPerUser, Total: profile.SessionsTotal, Limits: limits(profile),
+		Profile: profile.ID, MaxGeometry: profile.MaxGeometry.String(), PerUser: profile.SessionsPerUser, Total: profile.SessionsTotal,
 	}, nil
-}
-
-// limits are what a profile says of a session itself.
-func limits(p spec.Profile) session.Limits {
-	return session.Limits{
-		Profile: p.ID, IdleTimeout: int(p.IdleTimeout.Seconds()), DisconnectTimeout: int(p.DisconnectTimeout.Seconds()),
-		Clipboard: p.Clipboard, MemoryMax: p.MemoryMax, CPUQuota: p.CPUQuota, TasksMax: p.TasksMax, IOWeight: p.IOWeight,
-	}
 }
 
 // checkStart says what is wrong with a request, whoever makes it.
@@ -131,13 +122,17 @@ func (c caller) app(id string) (spec.App, error) {
 
 // profile is the one the application names, else the default one, which need not exist.
 func (c caller) profile(app spec.App) (spec.Profile, error) {
-	p := c.config.ProfileOf(app)
-	named := slices.ContainsFunc(c.config.Profiles, func(q spec.Profile) bool { return q.ID == p.ID })
-	if app.Profile != "" && !named {
-		return p, transporter.Errorf(transporter.Internal,
-			"the application %q names the profile %q, which does not exist; an administrator has to correct apps/%s.ini", app.ID, p.ID, app.ID)
+	id := cmp.Or(app.Profile, "default")
+	for _, p := range c.config.Profiles {
+		if p.ID == id {
+			return p, nil
+		}
 	}
-	return p, nil
+	if app.Profile != "" {
+		return spec.Profile{}, transporter.Errorf(transporter.Internal,
+			"the application %q names the profile %q, which does not exist; an administrator has to correct apps/%s.ini", app.ID, id, app.ID)
+	}
+	return spec.Profile{ID: id}, nil
 }
 
 // fit checks a geometry and holds it against the profile's limit. Only where

@@ -6,10 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
-	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
@@ -19,8 +17,7 @@ func profiles(c *spec.Config) {
 	c.Profiles = []spec.Profile{
 		{ID: "default", MaxGeometry: spec.Size{Width: 1920, Height: 1080}, SessionsPerUser: 3, SessionsTotal: 50},
 		{ID: "free"},
-		{ID: "tiny", MaxGeometry: spec.Size{Width: 640, Height: 480}, SessionsPerUser: 1, IdleTimeout: 30 * time.Minute, DisconnectTimeout: time.Hour,
-			Clipboard: "disabled", MemoryMax: 1 << 30, CPUQuota: 150, TasksMax: 99, IOWeight: 10},
+		{ID: "tiny", MaxGeometry: spec.Size{Width: 640, Height: 480}, SessionsPerUser: 1},
 	}
 	c.Apps = append(c.Apps,
 		spec.App{ID: "small", Command: "s", Profile: "tiny"},
@@ -36,39 +33,37 @@ func TestOrderIsComplete(t *testing.T) {
 	r.reconfigure(profiles)
 	token := r.token("fred")
 	params := map[string]string{"lang": "de", "A.b-c_9": ""}
-	tiny := session.Limits{Profile: "tiny", IdleTimeout: 1800, DisconnectTimeout: 3600, Clipboard: "disabled",
-		MemoryMax: 1 << 30, CPUQuota: 150, TasksMax: 99, IOWeight: 10}
 	for name, c := range map[string]struct {
 		req  transporter.StartRequest
 		want ticket.Order
 	}{
 		"an app as it is": {
 			transporter.StartRequest{App: "xterm"},
-			ticket.Order{Name: "Terminal", App: "xterm", Command: "xterm", Geometry: "800x600", StartDBus: true, Limits: session.Limits{Profile: "default"}, MaxGeometry: "1920x1080", PerUser: 3, Total: 50},
+			ticket.Order{Name: "Terminal", App: "xterm", Command: "xterm", Geometry: "800x600", StartDBus: true, Profile: "default", MaxGeometry: "1920x1080", PerUser: 3, Total: 50},
 		},
 		"an app with wishes": {
 			transporter.StartRequest{App: "xterm", Geometry: "1920x1080", Name: "my ☕ shell", Params: params},
-			ticket.Order{Name: "my ☕ shell", App: "xterm", Command: "xterm", Geometry: "1920x1080", Params: params, StartDBus: true, Limits: session.Limits{Profile: "default"}, MaxGeometry: "1920x1080", PerUser: 3, Total: 50},
+			ticket.Order{Name: "my ☕ shell", App: "xterm", Command: "xterm", Geometry: "1920x1080", Params: params, StartDBus: true, Profile: "default", MaxGeometry: "1920x1080", PerUser: 3, Total: 50},
 		},
 		"a rootless app": {
 			transporter.StartRequest{App: "editor"},
-			ticket.Order{Name: "Editor", App: "editor", Command: "gedit", Geometry: "rootless", Limits: session.Limits{Profile: "default"}, MaxGeometry: "1920x1080", PerUser: 3, Total: 50},
+			ticket.Order{Name: "Editor", App: "editor", Command: "gedit", Geometry: "rootless", Profile: "default", MaxGeometry: "1920x1080", PerUser: 3, Total: 50},
 		},
 		"a desktop app made rootless": {
 			transporter.StartRequest{App: "xterm", Geometry: "rootless"},
-			ticket.Order{Name: "Terminal", App: "xterm", Command: "xterm", Geometry: "rootless", StartDBus: true, Limits: session.Limits{Profile: "default"}, MaxGeometry: "1920x1080", PerUser: 3, Total: 50},
+			ticket.Order{Name: "Terminal", App: "xterm", Command: "xterm", Geometry: "rootless", StartDBus: true, Profile: "default", MaxGeometry: "1920x1080", PerUser: 3, Total: 50},
 		},
 		"a command": {
 			transporter.StartRequest{Command: "/usr/bin/xclock -digital"},
-			ticket.Order{Name: "xclock", Command: "/usr/bin/xclock -digital", Geometry: "1280x800", StartDBus: true, Limits: session.Limits{Profile: "default"}, MaxGeometry: "1920x1080", PerUser: 3, Total: 50},
+			ticket.Order{Name: "xclock", Command: "/usr/bin/xclock -digital", Geometry: "1280x800", StartDBus: true, Profile: "default", MaxGeometry: "1920x1080", PerUser: 3, Total: 50},
 		},
 		"a profile smaller than the usual desktop, and no name": {
 			transporter.StartRequest{App: "small"},
-			ticket.Order{Name: "small", App: "small", Command: "s", Geometry: "640x480", Limits: tiny, MaxGeometry: "640x480", PerUser: 1},
+			ticket.Order{Name: "small", App: "small", Command: "s", Geometry: "640x480", Profile: "tiny", MaxGeometry: "640x480", PerUser: 1},
 		},
 		"a profile without limits": {
 			transporter.StartRequest{App: "wall"},
-			ticket.Order{Name: "wall", App: "wall", Command: "w", Geometry: "7680x4320", Limits: session.Limits{Profile: "free"}},
+			ticket.Order{Name: "wall", App: "wall", Command: "w", Geometry: "7680x4320", Profile: "free"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -92,7 +87,7 @@ func TestWithoutProfilesThereAreNoLimits(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	reply, err := r.ask(r.token("lea"), transporter.AuthorizeRequest{Action: "start", Start: &transporter.StartRequest{ID: sid, App: "xterm", Geometry: "16000x9000"}})
-	if err != nil || reply.Order.MaxGeometry != "" || reply.Order.PerUser != 0 || reply.Order.Limits != (session.Limits{Profile: "default", Clipboard: spec.ClipboardBoth}) {
+	if err != nil || reply.Order.MaxGeometry != "" || reply.Order.PerUser != 0 || reply.Order.Profile != "default" {
 		t.Errorf("%+v, %v", reply.Order, err)
 	}
 }
@@ -215,7 +210,7 @@ func FuzzOrder(f *testing.F) {
 		if !ticket.IsID(o.Session) || o.Command == "" || strings.ContainsAny(o.Command, "\x00\n") || !printable(o.Name) {
 			t.Fatalf("the order %+v", o)
 		}
-		if size, err := spec.ParseSize(o.Geometry); o.Geometry != spec.Rootless && (err != nil || size.Exceeds(spec.Size{Width: 7680, Height: 4320}) && o.Limits.Profile != "free") {
+		if size, err := spec.ParseSize(o.Geometry); o.Geometry != spec.Rootless && (err != nil || size.Exceeds(spec.Size{Width: 7680, Height: 4320}) && o.Profile != "free") {
 			t.Fatalf("the geometry %q", o.Geometry)
 		}
 		for k := range maps.Keys(o.Params) {

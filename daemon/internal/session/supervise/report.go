@@ -54,11 +54,6 @@ func (r *reporter) started(processes []session.Process) {
 	r.change(func(last *session.Report) { last.Processes = processes })
 }
 
-// input says when somebody used the keyboard or the pointer.
-func (r *reporter) input(at time.Time) {
-	r.change(func(last *session.Report) { last.Input = at })
-}
-
 // ended says that the session is over.
 func (r *reporter) ended(reason string) {
 	r.change(func(last *session.Report) { last.State, last.Reason, last.Processes = "ended", reason, nil })

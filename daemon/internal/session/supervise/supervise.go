@@ -130,7 +130,6 @@ func (s *supervisor) live(ctx context.Context) error {
 		return err
 	}
 	s.reporter.running(s.display.name(), s.processes())
-	s.watchInput()
 	if err := s.startPrograms(ctx); err != nil {
 		return err
 	}

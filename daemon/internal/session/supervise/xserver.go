@@ -74,7 +74,7 @@ func xArgs(server string, rec *session.Record, display, size string) []string {
 	if rec.MaxGeometry != "" {
 		resize = "-AcceptSetDesktopSize=0"
 	}
-	args := []string{
+	return []string{
 		server, display, "-displayfd", "3",
 		"-geometry", size, "-depth", "24", "-dpi", "96",
 		"-rfbunixpath", session.RFBSocket(rec.Dir), "-rfbunixmode", "0600", "-rfbport", "-1", "-nolisten", "tcp",
@@ -82,23 +82,6 @@ func xArgs(server string, rec *session.Record, display, size string) []string {
 		"-desktop", desktopName(rec), "-AlwaysShared", resize, "-UseBlacklist=0",
 		"-noreset", "-s", "0",
 	}
-	return append(args, clipboardArgs(rec.Limits.Clipboard)...)
-}
-
-// clipboardArgs keep the clipboard from going where it may not, and a program of the session
-// from allowing it again.
-func clipboardArgs(direction string) []string {
-	const fixed = "-AllowOverride=desktop,AcceptPointerEvents"
-	noIn, noOut := []string{"-AcceptCutText=0", "-SetPrimary=0"}, []string{"-SendCutText=0", "-SendPrimary=0"}
-	switch direction {
-	case "local-to-remote":
-		return append(noOut, fixed)
-	case "remote-to-local":
-		return append(noIn, fixed)
-	case "disabled":
-		return append(append(noIn, noOut...), fixed)
-	}
-	return nil
 }
 
 // desktopName is what viewers show as the title.
