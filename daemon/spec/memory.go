@@ -36,15 +36,3 @@ func parseMemory(v string) (Memory, *fault) {
 	bytes := Memory(n << shift)
 	return bytes, faultIf(bytes < leastMemory, "write 16M or more; a number without K, M, G or T is bytes", "%s is less memory than a session can start with", show(v))
 }
-
-// String prints the amount with the largest unit that leaves a whole number, and "" for none.
-func (m Memory) String() string {
-	if m == 0 {
-		return ""
-	}
-	unit := ""
-	for i := 0; m%1024 == 0 && i < len(memorySuffixes); i++ {
-		m, unit = m/1024, memorySuffixes[i:i+1]
-	}
-	return strconv.FormatUint(uint64(m), 10) + unit
-}
