@@ -216,7 +216,7 @@ func (b *birth) spawn() error {
 	cmd := exec.Command(b.l.opts.Supervisor, b.e.id)
 	cmd.Args[0] = "fastxd-session"
 	cmd.Env, cmd.Dir = []string{path}, "/"
-	cmd.Stdin, cmd.Stderr, cmd.ExtraFiles = b.record, b.log, []*os.File{b.lock, b.log}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = b.record, b.lock, b.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", filepath.Base(b.l.opts.Supervisor), err)

@@ -79,8 +79,11 @@ func (l Limits) LookEvery() time.Duration {
 	return min(max(l.Idle/60, 100*time.Millisecond), 5*time.Second)
 }
 
-// showDuration prints 30m, not 30m0s.
+// showDuration prints 30m, not 30m0s, and 90s, not 1m30s: as people write it.
 func showDuration(d time.Duration) string {
+	if d < time.Hour && d%time.Minute != 0 && d%time.Second == 0 {
+		return strconv.Itoa(int(d/time.Second)) + "s"
+	}
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")
