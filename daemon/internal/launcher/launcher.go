@@ -20,6 +20,7 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/reload"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/spawn"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
@@ -33,6 +34,7 @@ type Options struct {
 	Instance   string          // new at every start of the process
 	Supervisor string          // the path of fastxd-session
 	Account    session.Account // whom sessions run as: the daemon's own account
+	Starter    spawn.Starter   // starts supervisors; nil is spawn.Fork
 	Log        *slog.Logger
 	Audit      *audit.Log       // nil keeps nothing
 	Now        func() time.Time // nil is time.Now
@@ -87,6 +89,9 @@ func New(o Options) (*Launcher, error) {
 	}
 	if o.Interval == 0 {
 		o.Interval = 5 * time.Second
+	}
+	if o.Starter == nil {
+		o.Starter = spawn.Fork{}
 	}
 	boot, err := session.BootID()
 	if err != nil {
