@@ -98,7 +98,7 @@ func (l *Launcher) recordOf(o *ticket.Order) session.Record {
 		StartDBus: o.StartDBus, WindowManager: session.NeedsWindowManager(o.Command, o.Geometry),
 		Created: l.opts.Now().UTC(), Account: l.opts.Account,
 		Dir: session.Dir(run, o.Session), Socket: session.LauncherSocket(run), TempDir: l.opts.Dirs.Temp,
-		BootID: l.boot, State: string(transporter.Pending),
+		BootID: l.boot, State: string(transporter.Pending), Alone: l.opts.Now().UTC(),
 	}
 }
 
