@@ -18,6 +18,7 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/internal/manager"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/reload"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/spawn"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/user"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/watch"
@@ -87,7 +88,7 @@ func (n *Node) buildManager(c *transporter.Conn) (component, error) {
 
 func (n *Node) buildLauncher(c *transporter.Conn) (component, error) {
 	return launcher.New(launcher.Options{Conn: c, Dirs: n.place.Dirs, Node: n.name, Instance: n.instance,
-		Supervisor: n.supervisor, Account: n.account, Log: n.opts.Logs.For("launcher"), Audit: n.audit})
+		Supervisor: n.supervisor, Account: n.account, Starter: spawn.Best(), Log: n.opts.Logs.For("launcher"), Audit: n.audit})
 }
 
 func (n *Node) buildWebserver(c *transporter.Conn) (component, error) {

@@ -13,6 +13,9 @@ import (
 // DefaultProfile is the profile of applications that name none.
 const DefaultProfile = "default"
 
+// Bidirectional is the clipboard of profiles that say nothing of it.
+const Bidirectional = "bidirectional"
+
 // ProfileOf returns an application's session profile; without limits when there is no such file.
 func (c *Config) ProfileOf(a App) Profile {
 	id := a.Profile

@@ -96,6 +96,14 @@ type Profile struct {
 	MaxGeometry     Size   // zero = unlimited
 	SessionsPerUser int    // 0 = unlimited
 	SessionsTotal   int    // 0 = unlimited
+
+	IdleTimeout       time.Duration // without input, until the viewers are disconnected; 0 = never
+	DisconnectTimeout time.Duration // without a viewer, until the session is ended; 0 = never
+	Clipboard         string        // "bidirectional", "local-to-remote", "remote-to-local" or "disabled"
+	MemoryMax         Memory        // 0 = unlimited
+	CPUQuota          int           // percent of one core, 0 = unlimited
+	TasksMax          int           // processes and threads, 0 = unlimited
+	IOWeight          int           // 1 to 10000, 0 = as everyone
 }
 
 // HTTPS is https.ini.

@@ -24,6 +24,8 @@ type Setting struct {
 
 	into  binding
 	early bool // it reaches the Config, and nobody acts on it there yet
+	least int  // of a whole number; the default may be less, where it stands for no limit
+	most  int  // of a whole number; 0 = any
 }
 
 // Class says what a change of a setting takes.

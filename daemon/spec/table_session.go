@@ -1,5 +1,7 @@
 package spec
 
+import "time"
+
 const (
 	appFile     = "apps/*.ini"
 	profileFile = "performance/*.ini"
@@ -57,14 +59,27 @@ func profileSettings() []Setting {
 		{File: f, Key: "sessions_total", Type: TypeCount, Default: "0",
 			Doc:  "The most sessions of all users in the cluster; 0 is no limit.",
 			into: to(func(p *Profile) *int { return &p.SessionsTotal })},
-		{File: f, Key: "idle_timeout", Type: TypeDuration, Doc: "When a session without input is disconnected."},
-		{File: f, Key: "disconnect_timeout", Type: TypeDuration, Doc: "When a session that nobody is connected to is ended."},
-		{File: f, Key: "clipboard", Type: TypeText, Default: "bidirectional",
-			Allowed: []string{"bidirectional", "local-to-remote", "remote-to-local", "disabled"},
-			Doc:     "Which way the clipboard may go."},
-		{File: f, Key: "memory_max", Type: TypeMemory, Doc: "The most memory of a session, such as 8G."},
-		{File: f, Key: "cpu_quota", Type: TypePercent, Doc: "The most CPU time of a session; 200% is two cores."},
-		{File: f, Key: "tasks_max", Type: TypeCount, Doc: "The most processes and threads of a session."},
-		{File: f, Key: "io_weight", Type: TypeCount, Doc: "A session's share of the disks, 1 to 10000."},
+		{File: f, Key: "idle_timeout", Type: TypeDuration, Default: "0s",
+			Doc:  "After how long without keyboard and mouse input all viewers of a session are disconnected; 0s is no limit.",
+			into: to(func(p *Profile) *time.Duration { return &p.IdleTimeout })},
+		{File: f, Key: "disconnect_timeout", Type: TypeDuration, Default: "0s",
+			Doc:  "After how long a session that nobody is connected to is ended; 0s is no limit.",
+			into: to(func(p *Profile) *time.Duration { return &p.DisconnectTimeout })},
+		{File: f, Key: "clipboard", Type: TypeText, Default: Bidirectional,
+			Allowed: []string{Bidirectional, "local-to-remote", "remote-to-local", "disabled"},
+			Doc:     "Which way the clipboard may go; remote is the session.",
+			into:    to(func(p *Profile) *string { return &p.Clipboard })},
+		{File: f, Key: "memory_max", Type: TypeMemory,
+			Doc:  "The most memory of a session, such as 8G; no limit when absent. What needs more ends the session.",
+			into: to(func(p *Profile) *Memory { return &p.MemoryMax })},
+		{File: f, Key: "cpu_quota", Type: TypePercent,
+			Doc:  "The most CPU time of a session, such as 200% for two cores; no limit when absent.",
+			into: to(func(p *Profile) *int { return &p.CPUQuota })},
+		{File: f, Key: "tasks_max", Type: TypeCount, Default: "0", least: 32,
+			Doc:  "The most processes and threads of a session, 32 or more; 0 is no limit.",
+			into: to(func(p *Profile) *int { return &p.TasksMax })},
+		{File: f, Key: "io_weight", Type: TypeCount, least: 1, most: 10000,
+			Doc:  "A session's share of the disks, 1 to 10000, where others have 100.",
+			into: to(func(p *Profile) *int { return &p.IOWeight })},
 	}
 }

@@ -112,8 +112,7 @@ func (s Setting) parseOne(v string) (any, *fault) {
 	case TypeBool:
 		return v == "true", faultIf(v != "true" && v != "false", "write true or false", "%s is neither true nor false", show(v))
 	case TypeCount:
-		n, err := strconv.Atoi(v)
-		return n, faultIf(err != nil || n < 0, "write a whole number such as 10", "%s is not a whole number", show(v))
+		return s.parseCount(v)
 	case TypeDuration:
 		d, err := time.ParseDuration(v)
 		return d, faultIf(err != nil || d < 0, "write it with its unit, such as 90s, 30m or 24h", "%s is not a duration", show(v))
@@ -134,9 +133,10 @@ func (s Setting) parseOne(v string) (any, *fault) {
 	case TypeSeed, TypeToken:
 		return v, checkSecret(s.Type, v)
 	case TypeMemory:
-		return v, faultIf(!memory.MatchString(v), "write it such as 512M or 8G", "%s is not an amount of memory", show(v))
+		return parseMemory(v)
 	case TypePercent:
-		return v, faultIf(!percent.MatchString(v), "write it such as 200%", "%s is not a percentage", show(v))
+		n, err := strconv.Atoi(strings.TrimSuffix(v, "%"))
+		return n, faultIf(err != nil || !percent.MatchString(v), "write it such as 200%", "%s is not a percentage", show(v))
 	default:
 		return v, nil
 	}
@@ -144,11 +144,32 @@ func (s Setting) parseOne(v string) (any, *fault) {
 
 var (
 	nodeName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?$`)
-	memory   = regexp.MustCompile(`^[1-9][0-9]*[KMGT]?$`)
-	percent  = regexp.MustCompile(`^[1-9][0-9]*%$`)
+	percent  = regexp.MustCompile(`^[1-9][0-9]{0,6}%$`)
 	seed     = regexp.MustCompile(`^SU[A-Z2-7]{56}$`)
 	bcrypt   = regexp.MustCompile(`^\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}$`)
 )
+
+// parseCount reads a whole number and holds it against the setting's bounds.
+func (s Setting) parseCount(v string) (any, *fault) {
+	n, err := strconv.Atoi(v)
+	switch {
+	case err != nil || n < 0:
+		return n, faultf("write a whole number such as 10", "%s is not a whole number", show(v))
+	case n < s.least && v != s.Default:
+		return n, faultf(fmt.Sprintf("write %d or more%s", s.least, s.orNone()), "%d is too small", n)
+	case s.most > 0 && n > s.most:
+		return n, faultf(fmt.Sprintf("write %d or less", s.most), "%d is too large", n)
+	}
+	return n, nil
+}
+
+// orNone says how to do without a limit.
+func (s Setting) orNone() string {
+	if s.Default == "" {
+		return ", or remove the line"
+	}
+	return ", or " + s.Default + " for no limit"
+}
 
 func faultIf(bad bool, remedy, format string, args ...any) *fault {
 	if !bad {

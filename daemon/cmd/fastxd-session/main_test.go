@@ -81,7 +81,7 @@ func prepare(tb testing.TB, command string) *started {
 	launcher, err := net.ListenUnix("unix", &net.UnixAddr{Name: rec.Socket, Net: "unix"})
 	must(tb, err)
 	cmd := exec.Command(program)
-	cmd.Stdin, cmd.Stderr, cmd.ExtraFiles, cmd.Env = record, log, []*os.File{lock, log}, []string{}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = record, lock, log, []string{}
 	return &started{rec: rec, cmd: cmd, passed: []*os.File{record, lock, log}, launcher: launcher, log: log.Name()}
 }
 
@@ -170,7 +170,7 @@ func TestCommandIsNotForPersons(t *testing.T) {
 	}{
 		{[]string{"--help"}, 2, "fastxd-session takes no options; fastxd starts it, one for each session.\n"},
 		{[]string{"a", "b"}, 2, "fastxd-session takes no options; fastxd starts it, one for each session.\n"},
-		{nil, 1, "-- ended: descriptors 3 and 4 are no lock and no log; fastxd starts this program, not a person\n"},
+		{nil, 1, "-- ended: descriptors 1 and 2 are no lock and no log; fastxd starts this program, not a person\n"},
 	} {
 		cmd := exec.Command(program, c.args...)
 		out, err := cmd.CombinedOutput()

@@ -168,6 +168,15 @@ type Session struct {
 	Started  time.Time         `json:"started,omitzero"`
 	Clients  int               `json:"clients"`
 	Params   map[string]string `json:"params"`
+
+	Clipboard string   `json:"clipboard,omitempty"` // "bidirectional", "local-to-remote", "remote-to-local", "disabled"
+	Warning   *Warning `json:"warning,omitempty"`
+}
+
+// Warning announces what a limit is about to do to a session.
+type Warning struct {
+	At   time.Time `json:"at"`
+	Text string    `json:"text"`
 }
 
 // StartRequest asks for a session: an app, or a command of one's own.

@@ -125,6 +125,7 @@ func named(name string) func(uint32) (string, error) {
 var aSession = Session{
 	ID: "00112233445566aa", Name: "work", User: "ada", Node: "n1", App: "xterm", Command: "xterm", Geometry: "800x600",
 	State: "running", Created: time.Unix(1000, 0).UTC(), Started: time.Unix(1001, 0).UTC(), Clients: 2, Params: map[string]string{"k": "v"},
+	Clipboard: "disabled", Warning: &Warning{At: time.Unix(1002, 0).UTC(), Text: "nobody is connected"},
 }
 
 func TestEveryCallCarriesItsValuesBothWays(t *testing.T) {

@@ -94,6 +94,11 @@ var layers = map[string]reasons{
 	"daemon/internal/session/supervise": {
 		"daemon/internal/session": "the record, the lock and the protocol; nothing else, to stay small",
 	},
+	"daemon/internal/spawn": {
+		"daemon/internal/session":               "the descriptors and limits of a supervisor",
+		"github.com/coreos/go-systemd/v22/dbus": "sessions with limits are transient services",
+		"github.com/godbus/dbus/v5":             "the types of their properties",
+	},
 	"daemon/internal/display": {
 		"daemon/internal/session":     "descriptors travel as they do from a supervisor",
 		"daemon/internal/transporter": "a rendezvous is part of the messages",
@@ -141,6 +146,7 @@ var layers = map[string]reasons{
 		"daemon/internal/generation":  "it obeys the limits of one",
 		"daemon/internal/reload":      "it is a service",
 		"daemon/internal/session":     "records and supervisors",
+		"daemon/internal/spawn":       "starts supervisors",
 		"daemon/internal/ticket":      "it starts what was signed and nothing else",
 		"daemon/internal/transporter": "the way to all other components",
 		"daemon/spec":                 "what the files mean",
@@ -172,6 +178,7 @@ var layers = map[string]reasons{
 		"daemon/internal/manager":     "a component",
 		"daemon/internal/reload":      "brings generations to services",
 		"daemon/internal/session":     "the account a session runs as",
+		"daemon/internal/spawn":       "chooses how supervisors are started",
 		"daemon/internal/ticket":      "the local administrator's login",
 		"daemon/internal/transporter": "the hub and the connections",
 		"daemon/internal/user":        "a component",

@@ -227,6 +227,10 @@ func (a *app) printSession(s admin.Session) error {
 		{"id", s.ID}, {"name", dash(s.Name)}, {"user", s.User}, {"node", dash(s.Node)}, {"app", dash(s.App)}, {"command", s.Command},
 		{"geometry", dash(s.Geometry)}, {"state", s.State}, {"reason", dash(s.Reason)},
 		{"created", moment(s.Created)}, {"started", moment(s.Started)}, {"clients", fmt.Sprint(s.Clients)},
+		{"clipboard", dash(s.Clipboard)},
+	}
+	if w := s.Warning; w != nil {
+		rows = append(rows, []string{"warning", moment(w.At) + ": " + w.Text})
 	}
 	for _, k := range slices.Sorted(maps.Keys(s.Params)) {
 		rows = append(rows, []string{"param " + k, s.Params[k]})

@@ -68,8 +68,23 @@ func (l *Launcher) adoptOne(id string) {
 	e.child = isChild(e.rec.Supervisor)
 	l.list(e)
 	if e.life.alive() {
+		l.countAlone(e)
 		l.check(e)
 	}
+}
+
+// countAlone begins to count for a session that somebody was connected to when the launcher before
+// this one ended: nobody is now.
+func (l *Launcher) countAlone(e *entry) {
+	e.files.Lock()
+	defer e.files.Unlock()
+	l.update(e, func() bool {
+		if e.blank || !e.alone.IsZero() {
+			return false
+		}
+		e.setAlone(true, l.opts.Now())
+		return true
+	})
 }
 
 // list puts a session into the table; one that has not ended is unknown until its supervisor reports.

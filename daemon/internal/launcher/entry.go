@@ -1,6 +1,7 @@
 package launcher
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"os"
@@ -30,17 +31,21 @@ type entry struct {
 	awaited bool // it lived before this launcher and has not reported yet
 	child   bool // its supervisor is this process's child and has not been reaped
 	viewers map[*display.Delivery]bool
-	order   string    // the reason it was ordered to end for
-	ordered time.Time // when
-	ender   string    // the ticket by which
-	told    *peer     // who has been given the order
-	failed  error     // why it could not be started
+	came    time.Time            // when the last viewer did
+	alone   time.Time            // since when nobody is connected; as in rec, but with the monotonic clock
+	input   time.Time            // when the keyboard or mouse was last used, as far as is known
+	warning *transporter.Warning // what is announced
+	order   string               // the reason it was ordered to end for
+	ordered time.Time            // when
+	ender   string               // the ticket by which
+	told    *peer                // who has been given the order
+	failed  error                // why it could not be started
 	changed chan struct{}
 }
 
 func newEntry(rec session.Record) *entry {
 	return &entry{
-		id: rec.ID, rec: rec, changed: make(chan struct{}), viewers: make(map[*display.Delivery]bool),
+		id: rec.ID, rec: rec, alone: rec.Alone, changed: make(chan struct{}), viewers: make(map[*display.Delivery]bool),
 		life: life{
 			State: transporter.State(rec.State), Reason: rec.Reason, Started: rec.Started, Ended: rec.Ended,
 		},
@@ -59,6 +64,16 @@ func (e *entry) setLife(n life) {
 	e.rec.State, e.rec.Reason, e.rec.Started, e.rec.Ended = string(n.State), n.Reason, n.Started, n.Ended
 }
 
+// setAlone notes that nobody is connected any more, or somebody is.
+func (e *entry) setAlone(alone bool, now time.Time) {
+	switch {
+	case !alone:
+		e.alone, e.rec.Alone = time.Time{}, time.Time{}
+	case e.alone.IsZero():
+		e.alone, e.rec.Alone = now, now.UTC()
+	}
+}
+
 // view is the session as others see it.
 func (e *entry) view(node string) transporter.Session {
 	r := &e.rec
@@ -70,6 +85,7 @@ func (e *entry) view(node string) transporter.Session {
 		ID: r.ID, Name: r.Name, User: r.User, Node: node, App: r.App, Command: r.Command, Geometry: r.Geometry,
 		State: e.life.State, Reason: e.life.Reason, Created: r.Created, Started: e.life.Started,
 		Clients: len(e.viewers), Params: params,
+		Clipboard: cmp.Or(r.Limits.Clipboard, session.Bidirectional), Warning: e.warning,
 	}
 }
 
@@ -127,7 +143,7 @@ func (l *Launcher) update(e *entry, change func() bool) {
 
 // bury is what the end of a session brings with it. It returns what has to be done without Launcher.mu.
 func (l *Launcher) bury(e *entry) func() {
-	e.awaited = false
+	e.awaited, e.warning = false, nil
 	viewers := slices.Collect(maps.Keys(e.viewers))
 	reason := ended(e.life.Reason)
 	return func() {

@@ -21,6 +21,8 @@ import (
 //	stubborn  ignores the order to end
 //	die       exits at once, having written a last line to the log
 //	nodisplay refuses viewers
+//	idle      tells that input was last used when the file input in its TempDir was last changed
+//	unheld    tells that a limit is not enforced
 //	leaves    starts a sleep as its X server, which outlives it
 //
 // It ends when its TempDir is gone, so that no test leaves one behind.
@@ -30,6 +32,7 @@ type fake struct {
 	state  string
 	reason string
 	procs  []session.Process
+	unheld []string
 }
 
 func fakeSupervisor() int {
@@ -37,9 +40,7 @@ func fakeSupervisor() int {
 	if err != nil {
 		return 3
 	}
-	f := &fake{rec: rec, log: os.NewFile(4, "log"), state: "running"}
-	syscall.CloseOnExec(3)
-	syscall.CloseOnExec(4)
+	f := &fake{rec: rec, log: os.Stderr, state: "running"}
 	go f.leash()
 	if wrong := f.surroundings(); wrong != "" {
 		f.state, f.reason = "ended", wrong
@@ -53,6 +54,8 @@ func fakeSupervisor() int {
 		f.state = "starting"
 	case f.is("leaves"):
 		f.leave()
+	case f.is("unheld"):
+		f.unheld = []string{"memory_max = 1G in performance/p.ini is not enforced: a test says so"}
 	}
 	for first := true; ; first = false {
 		if f.is("mute") || !first && f.is("drop") {
@@ -90,9 +93,6 @@ func (f *fake) awaitGo() {
 func (f *fake) surroundings() string {
 	dir, _ := os.Getwd()
 	sid, _, _ := syscall.RawSyscall(syscall.SYS_GETSID, 0, 0, 0)
-	var out, null syscall.Stat_t
-	syscall.Fstat(1, &out)
-	syscall.Stat("/dev/null", &null)
 	switch {
 	case len(os.Environ()) != 1 || !strings.HasPrefix(os.Environ()[0], "PATH="):
 		return fmt.Sprintf("the environment is %q", os.Environ())
@@ -102,10 +102,8 @@ func (f *fake) surroundings() string {
 		return "it is in another's session"
 	case len(os.Args) != 2 || os.Args[1] != f.rec.ID:
 		return fmt.Sprintf("the arguments are %q", os.Args)
-	case out.Rdev != null.Rdev:
-		return "descriptor 1 is not /dev/null"
-	case syscall.Flock(3, syscall.LOCK_EX|syscall.LOCK_NB) != nil:
-		return "descriptor 3 is not the lock"
+	case syscall.Flock(1, syscall.LOCK_EX|syscall.LOCK_NB) != nil:
+		return "descriptor 1 is not the lock"
 	}
 	return ""
 }
@@ -135,6 +133,7 @@ func (f *fake) report() bool {
 	if f.say(link, "hello") != nil || f.is("drop") && f.hungUp() {
 		return false
 	}
+	go f.watchInput(link)
 	if f.state == "starting" {
 		f.awaitGo()
 		f.state = "running"
@@ -167,7 +166,34 @@ func (f *fake) hungUp() bool {
 func (f *fake) say(link *session.Link, what string) error {
 	return link.Send(session.Report{
 		Type: what, ID: f.rec.ID, State: f.state, Reason: f.reason, Display: ":99", PID: os.Getpid(), Processes: f.procs,
+		Input: f.input(), Unheld: f.unheld,
 	}, nil)
+}
+
+// input is when the keyboard or mouse was last used.
+func (f *fake) input() time.Time {
+	if !f.is("idle") {
+		return time.Time{}
+	}
+	info, err := os.Stat(f.rec.TempDir + "/input")
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}
+
+// watchInput tells of every use of the keyboard and mouse until the connection ends.
+func (f *fake) watchInput(link *session.Link) {
+	for last := (time.Time{}); f.is("idle"); time.Sleep(2 * time.Millisecond) {
+		now := f.input()
+		if now.Equal(last) {
+			continue
+		}
+		if link.Send(session.Report{Type: "input", ID: f.rec.ID, Input: now}, nil) != nil {
+			return
+		}
+		last = now
+	}
 }
 
 // viewer sends one end of a pair and greets at the other as an X server would.

@@ -20,6 +20,7 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/reload"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/spawn"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
@@ -33,6 +34,7 @@ type Options struct {
 	Instance   string          // new at every start of the process
 	Supervisor string          // the path of fastxd-session
 	Account    session.Account // whom sessions run as: the daemon's own account
+	Starter    spawn.Starter   // starts supervisors; nil is spawn.Fork
 	Log        *slog.Logger
 	Audit      *audit.Log       // nil keeps nothing
 	Now        func() time.Time // nil is time.Now
@@ -66,6 +68,7 @@ type Launcher struct {
 	forks  chan struct{} // holds one for each supervisor that is being started
 	step   func(string)  // told after each step of a start; nil but in tests
 	outbox *outbox
+	guests sync.WaitGroup // one for each viewer
 
 	config atomic.Pointer[spec.Env]
 	drains sync.Mutex // held while the file that says drained changes; taken before mu
@@ -76,6 +79,7 @@ type Launcher struct {
 	draining bool
 	adopted  bool // every record has been read
 	stopped  bool
+	lamented map[string]bool // what was said about limits that are not held
 }
 
 var _ reload.Service = (*Launcher)(nil)
@@ -88,6 +92,9 @@ func New(o Options) (*Launcher, error) {
 	if o.Interval == 0 {
 		o.Interval = 5 * time.Second
 	}
+	if o.Starter == nil {
+		o.Starter = spawn.Fork{}
+	}
 	boot, err := session.BootID()
 	if err != nil {
 		return nil, err
@@ -96,7 +103,7 @@ func New(o Options) (*Launcher, error) {
 		opts: o, pace: usual, boot: boot, since: o.Now(),
 		keys:     newKeyring(filepath.Join(o.Dirs.Local, ticket.KeysDir), o.Log),
 		forks:    make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
-		sessions: make(map[string]*entry), outbox: newOutbox(),
+		sessions: make(map[string]*entry), outbox: newOutbox(), lamented: make(map[string]bool),
 	}
 	l.config.Store(&spec.Env{})
 	l.draining, err = fileExists(l.drainFile())
@@ -109,7 +116,7 @@ func (l *Launcher) Name() string { return string(spec.Launcher) }
 // Prepare takes the limits of a new generation; sessions that run are never ended by one.
 func (l *Launcher) Prepare(_ context.Context, gen *generation.Generation) (reload.Change, error) {
 	env := gen.Config.Env
-	return reload.Steps{OnCommit: func() { l.config.Store(&env) }}, nil
+	return reload.Steps{OnCommit: func() { l.config.Store(&env); l.forgive() }}, nil
 }
 
 // Drained reports whether the node takes no new sessions.
@@ -155,6 +162,7 @@ func (l *Launcher) Run(ctx context.Context) error {
 		return fmt.Errorf("launcher: %w", err)
 	}
 	var wg sync.WaitGroup
+	defer l.guests.Wait() // what they write is the next launcher's to read
 	defer wg.Wait()
 	defer l.leave(ln)
 	defer cancel()

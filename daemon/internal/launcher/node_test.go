@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ type node struct {
 	key  *ticket.Key
 	env  spec.Env
 	log  *logbook
+	time clock
 
 	hub    *transporter.Hub
 	caller *transporter.Conn // of a webserver or manager
@@ -82,7 +84,9 @@ func (n *node) open(role spec.Component) *transporter.Conn {
 func (n *node) build(change ...func(*Launcher)) *Launcher {
 	n.t.Helper()
 	n.conn = n.open(spec.Launcher)
-	l, err := New(options(n.conn, n.dirs, slog.New(n.log)))
+	o := options(n.conn, n.dirs, slog.New(n.log))
+	o.Now = n.time.now
+	l, err := New(o)
 	must(n.t, err)
 	l.pace = brisk
 	c, err := l.Prepare(context.Background(), &generation.Generation{Config: &spec.Config{Env: n.env}})
@@ -152,6 +156,19 @@ func await(t testing.TB, what string, cond func() bool) {
 			t.Fatalf("it never came about that %s", what)
 		}
 	}
+}
+
+// clock goes with the machine's, ahead of it by what a test adds.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) now() time.Time           { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *clock) advance(by time.Duration) { c.ahead.Add(int64(by)) }
+
+// now are claims that are good by the launcher's clock.
+func (n *node) now(c ticket.Claims) ticket.Claims {
+	ahead := n.time.ahead.Load() / int64(time.Second)
+	c.IssuedAt, c.Expires = c.IssuedAt+ahead, c.Expires+ahead
+	return c
 }
 
 // claims are good for a minute and for anything of the kind.

@@ -62,14 +62,20 @@ func (l *Launcher) terminate(ctx context.Context, req transporter.TicketRequest)
 // orderEnd tells a supervisor to end its session, once. It reports whether the session
 // had ended before; the same ticket sent twice does not count as twice.
 func (l *Launcher) orderEnd(e *entry, claims ticket.Claims) (before bool) {
+	return l.command(e, "ended by "+claims.Subject, claims.ID)
+}
+
+// command tells a supervisor to end its session for a reason, once; ender is the ticket by
+// which, "" for none. It reports whether the session had ended before.
+func (l *Launcher) command(e *entry, reason, ender string) (before bool) {
 	l.mu.Lock()
 	if !e.life.alive() {
 		defer l.mu.Unlock()
-		return e.ender != claims.ID
+		return e.ender != ender
 	}
 	var tell *peer
 	if e.order == "" {
-		e.order, e.ordered, e.ender = "ended by "+claims.Subject, l.opts.Now(), claims.ID
+		e.order, e.ordered, e.ender = reason, l.opts.Now(), ender
 		tell, e.told = e.link, e.link
 	}
 	order := e.order
@@ -162,27 +168,6 @@ func (l *Launcher) epitaph(e *entry) error {
 	lines, _ := session.Tail(session.LogPath(l.opts.Dirs.Local, e.id), finalLines)
 	err.Detail = strings.Join(lines, "\n")
 	return err
-}
-
-// seat counts a viewer for as long as it looks on.
-func (l *Launcher) seat(e *entry, d *display.Delivery) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !e.life.alive() || l.stopped {
-		go d.Close(ended(e.life.Reason))
-		return
-	}
-	e.viewers[d] = true
-	l.publish(e, false)
-	go func() {
-		<-d.Done()
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(e.viewers, d)
-		if l.sessions[e.id] == e {
-			l.publish(e, false)
-		}
-	}()
 }
 
 // readLog returns a session's last log lines.

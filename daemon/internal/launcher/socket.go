@@ -154,6 +154,8 @@ func (l *Launcher) restore(e *entry, pid int) {
 	defer l.mu.Unlock()
 	e.rec, e.blank = *rec, false
 	e.setLife(e.life)
+	e.alone = time.Time{} // since when is lost
+	e.setAlone(true, l.opts.Now())
 }
 
 // converse hears what a supervisor says until the connection ends.
@@ -170,6 +172,8 @@ func (l *Launcher) converse(e *entry, p *peer) error {
 		case r.Type == "viewer":
 			p.deliver(r, file)
 			continue
+		case r.Type == "input":
+			l.noteInput(e, r)
 		case r.Type == "state":
 			l.hear(e, r)
 			l.answer(e, p, r)
@@ -190,6 +194,8 @@ func (l *Launcher) hear(e *entry, r session.Report) {
 		l.opts.Log.Warn("a supervisor reports a state that this version does not know", "session", e.id, "state", r.State)
 		return
 	}
+	l.noteInput(e, r)
+	l.lament(r.Unheld)
 	e.files.Lock()
 	defer e.files.Unlock()
 	l.update(e, func() bool {

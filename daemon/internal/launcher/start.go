@@ -3,21 +3,16 @@ package launcher
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"syscall"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/spawn"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 )
-
-// path is the whole environment of a supervisor; it makes the session's own.
-const path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // start starts the session that a ticket orders, or returns the one that the same
 // order has started already.
@@ -99,14 +94,25 @@ func (l *Launcher) recordOf(o *ticket.Order) session.Record {
 	return session.Record{
 		Format: session.Format, ID: o.Session, Node: l.opts.Node, User: o.User, Name: o.Name, App: o.App,
 		Command: o.Command, Geometry: o.Geometry, MaxGeometry: o.MaxGeometry, Params: maps.Clone(o.Params),
+		Limits:    limitsOf(o),
 		StartDBus: o.StartDBus, WindowManager: session.NeedsWindowManager(o.Command, o.Geometry),
 		Created: l.opts.Now().UTC(), Account: l.opts.Account,
 		Dir: session.Dir(run, o.Session), Socket: session.LauncherSocket(run), TempDir: l.opts.Dirs.Temp,
-		BootID: l.boot, State: string(transporter.Pending),
+		BootID: l.boot, State: string(transporter.Pending), Alone: l.opts.Now().UTC(),
 	}
 }
 
-// sameOrder reports whether two records stand for the same order.
+// limitsOf are the limits that the record keeps, so that they hold whatever becomes of the profile.
+func limitsOf(o *ticket.Order) session.Limits {
+	l := o.Limits
+	return session.Limits{
+		Profile: o.Profile, Idle: l.Idle, Disconnect: l.Disconnect, Clipboard: l.Clipboard,
+		Memory: l.Memory, CPU: l.CPU, Tasks: l.Tasks, IOWeight: l.IOWeight,
+	}
+}
+
+// sameOrder reports whether two records stand for the same order. The limits on time and use are not
+// asked for but looked up for each ticket, so they may differ between two.
 func sameOrder(a, b session.Record) bool {
 	return a.User == b.User && a.Name == b.Name && a.App == b.App && a.Command == b.Command &&
 		a.Geometry == b.Geometry && a.MaxGeometry == b.MaxGeometry && a.StartDBus == b.StartDBus &&
@@ -210,26 +216,17 @@ func (b *birth) openLog() (err error) {
 	return err
 }
 
-// spawn starts the supervisor in a session of its own, so that no signal to the
-// daemon's group or terminal reaches it.
+// spawn starts the supervisor.
 func (b *birth) spawn() error {
-	cmd := exec.Command(b.l.opts.Supervisor, b.e.id)
-	cmd.Args[0] = "fastxd-session"
-	cmd.Env, cmd.Dir = []string{path}, "/"
-	cmd.Stdin, cmd.Stderr, cmd.ExtraFiles = b.record, b.log, []*os.File{b.lock, b.log}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start %s: %w", filepath.Base(b.l.opts.Supervisor), err)
-	}
-	pid := cmd.Process.Pid
-	defer cmd.Process.Release()               // reap waits for it
-	supervisor, err := session.ProcessOf(pid) // a zombie at worst: nobody else reaps it
+	supervisor, child, err := b.l.opts.Starter.Start(spawn.Order{
+		ID: b.e.id, Program: b.l.opts.Supervisor, Record: b.record, Lock: b.lock, Log: b.log, Limits: b.e.rec.Limits,
+	})
 	if err != nil {
-		b.l.opts.Log.Warn("cannot tell a supervisor's start time", "session", b.e.id, "error", err)
+		return err
 	}
 	b.l.mu.Lock()
 	defer b.l.mu.Unlock()
-	b.e.rec.Supervisor, b.e.child = supervisor, true
+	b.e.rec.Supervisor, b.e.child = supervisor, child
 	return nil
 }
 

@@ -21,7 +21,7 @@ const (
 	maxEnded = 200
 )
 
-// sweep looks after the sessions that nobody speaks for.
+// sweep looks after the sessions that nobody speaks for, and those that nobody uses.
 func (l *Launcher) sweep() {
 	now := l.opts.Now()
 	for _, e := range l.all() {
@@ -38,6 +38,7 @@ func (l *Launcher) sweep() {
 		if mute {
 			l.check(e)
 		}
+		l.enforce(e)
 	}
 }
 

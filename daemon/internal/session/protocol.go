@@ -9,7 +9,7 @@ import "time"
 
 // Report is what a supervisor says.
 type Report struct {
-	Type string `json:"type"` // "hello", "state", "viewer"
+	Type string `json:"type"` // "hello", "state", "viewer", "input"
 	ID   string `json:"id"`   // the session
 	// hello and state
 	State     string    `json:"state,omitempty"` // "starting", "running", "ended"
@@ -18,6 +18,10 @@ type Report struct {
 	Started   time.Time `json:"started,omitzero"`
 	PID       int       `json:"pid,omitempty"`
 	Processes []Process `json:"processes,omitempty"`
+	// hello and input: when the keyboard or mouse was last used; only where Limits.Idle asks for it
+	Input time.Time `json:"input,omitzero"`
+	// hello and state: which limits cannot be held, and why, a sentence each
+	Unheld []string `json:"unheld,omitempty"`
 	// viewer: answers the Order of the same Seq; a descriptor rides along unless Error is set
 	Seq   uint64 `json:"seq,omitempty"`
 	Error string `json:"error,omitempty"`

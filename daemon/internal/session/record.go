@@ -23,10 +23,12 @@
 // The supervisor is started with these descriptors and nothing secret in its arguments:
 //
 //	0  the record, open for reading
-//	1  /dev/null
-//	2  the log
-//	3  the lock
-//	4  the log, open for reading and writing (OpenLog); the supervisor makes 2 a copy of it
+//	1  the lock
+//	2  the log, open for reading and writing (OpenLog)
+//
+// There are no more than three because a systemd service can be passed no others (a program
+// that starts one over D-Bus sets its standard input, output and error, and that is all).
+// The supervisor's children get none of them.
 //
 // # End
 //
@@ -63,6 +65,7 @@ type Record struct {
 	Command     string            `json:"command"`  // handed to the account's shell with -c
 	Geometry    string            `json:"geometry"` // "WxH" or "rootless"
 	MaxGeometry string            `json:"max_geometry,omitempty"`
+	Limits      Limits            `json:"limits,omitzero"`
 	Params      map[string]string `json:"params"`
 	StartDBus   bool              `json:"start_dbus"`
 	// WindowManager asks for a minimal window manager beside the command; see NeedsWindowManager.
@@ -82,6 +85,8 @@ type Record struct {
 	Supervisor Process   `json:"supervisor,omitzero"`
 	Display    string    `json:"display,omitempty"` // ":7"
 	Processes  []Process `json:"processes,omitempty"`
+	// Alone is since when nobody is connected; zero while somebody is.
+	Alone time.Time `json:"alone,omitzero"`
 }
 
 // Account is the Unix account a session runs as.

@@ -12,9 +12,9 @@ import (
 // keep is how much of a full log stays when it is cut.
 const keep = LogLimit / 2
 
-// OpenLog opens the log at path for a Ring, creating it readable by its owner alone. The
-// same open file serves as the supervisor's descriptors 2 and 4: they share one offset, so
-// what is written to either of them is appended.
+// OpenLog opens the log at path for a Ring, creating it readable by its owner alone. It is the
+// supervisor's standard error, too: the ring and a crash of the supervisor share one offset,
+// so what either writes is appended.
 func OpenLog(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 }

@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"time"
 )
 
 // Kind says what a ticket allows, so that one kind can never pass for another.
@@ -60,6 +61,18 @@ type Order struct {
 	MaxGeometry string            `json:"max_geometry,omitempty"` // "WxH"; also limits later resizing
 	PerUser     int               `json:"per_user,omitempty"`     // sessions per user, 0 = unlimited; counted by the manager
 	Total       int               `json:"total,omitempty"`        // sessions in total, 0 = unlimited; counted by the manager
+	Limits      Limits            `json:"limits,omitzero"`
+}
+
+// Limits are what the profile allows the session once it runs. Zero is no limit.
+type Limits struct {
+	Idle       time.Duration `json:"idle_ns,omitempty"`       // without input, until the viewers are disconnected
+	Disconnect time.Duration `json:"disconnect_ns,omitempty"` // without a viewer, until the session is ended
+	Clipboard  string        `json:"clipboard,omitempty"`     // as in the profile; "" is "bidirectional"
+	Memory     uint64        `json:"memory,omitempty"`        // bytes
+	CPU        int           `json:"cpu,omitempty"`           // percent of one core
+	Tasks      int           `json:"tasks,omitempty"`         // processes and threads
+	IOWeight   int           `json:"io_weight,omitempty"`     // 1 to 10000
 }
 
 // MaxSize is the most characters a ticket has; a longer one is neither signed nor looked at.

@@ -219,6 +219,18 @@ type Session struct {
 	Started  time.Time         `json:"started,omitzero"`
 	Clients  int               `json:"clients"`
 	Params   map[string]string `json:"params"`
+
+	// Clipboard is which way it may go: "bidirectional", "local-to-remote" (to the session),
+	// "remote-to-local" or "disabled". A node of an older version says nothing.
+	Clipboard string   `json:"clipboard,omitempty"`
+	Warning   *Warning `json:"warning,omitempty"` // nil when nothing is about to happen
+}
+
+// Warning announces what a limit is about to do to a session, unless somebody prevents it. It is
+// made anew when it changes, never altered.
+type Warning struct {
+	At   time.Time `json:"at"`
+	Text string    `json:"text"` // a sentence that names the limit and its value
 }
 
 // SessionsRequest asks for one user's sessions, or with User "" for everyone's,

@@ -52,7 +52,16 @@ func (c caller) order(req *transporter.StartRequest) (*ticket.Order, error) {
 		Session: req.ID, User: c.user, Name: cmp.Or(req.Name, app.Name, app.ID), App: app.ID, Command: app.Command,
 		Geometry: geometry, Params: req.Params, StartDBus: app.StartDBus,
 		Profile: profile.ID, MaxGeometry: profile.MaxGeometry.String(), PerUser: profile.SessionsPerUser, Total: profile.SessionsTotal,
+		Limits: limitsOf(profile),
 	}, nil
+}
+
+// limitsOf are the limits that go with the session to where it runs.
+func limitsOf(p spec.Profile) ticket.Limits {
+	return ticket.Limits{
+		Idle: p.IdleTimeout, Disconnect: p.DisconnectTimeout, Clipboard: cmp.Or(p.Clipboard, spec.Bidirectional),
+		Memory: uint64(p.MemoryMax), CPU: p.CPUQuota, Tasks: p.TasksMax, IOWeight: p.IOWeight,
+	}
 }
 
 // checkStart says what is wrong with a request, whoever makes it.

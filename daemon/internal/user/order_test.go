@@ -1,11 +1,13 @@
 package user
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
@@ -17,7 +19,8 @@ func profiles(c *spec.Config) {
 	c.Profiles = []spec.Profile{
 		{ID: "default", MaxGeometry: spec.Size{Width: 1920, Height: 1080}, SessionsPerUser: 3, SessionsTotal: 50},
 		{ID: "free"},
-		{ID: "tiny", MaxGeometry: spec.Size{Width: 640, Height: 480}, SessionsPerUser: 1},
+		{ID: "tiny", MaxGeometry: spec.Size{Width: 640, Height: 480}, SessionsPerUser: 1, IdleTimeout: time.Minute, DisconnectTimeout: time.Hour,
+			Clipboard: "disabled", MemoryMax: 1 << 28, CPUQuota: 50, TasksMax: 100, IOWeight: 10},
 	}
 	c.Apps = append(c.Apps,
 		spec.App{ID: "small", Command: "s", Profile: "tiny"},
@@ -59,7 +62,8 @@ func TestOrderIsComplete(t *testing.T) {
 		},
 		"a profile smaller than the usual desktop, and no name": {
 			transporter.StartRequest{App: "small"},
-			ticket.Order{Name: "small", App: "small", Command: "s", Geometry: "640x480", Profile: "tiny", MaxGeometry: "640x480", PerUser: 1},
+			ticket.Order{Name: "small", App: "small", Command: "s", Geometry: "640x480", Profile: "tiny", MaxGeometry: "640x480", PerUser: 1,
+				Limits: ticket.Limits{Idle: time.Minute, Disconnect: time.Hour, Clipboard: "disabled", Memory: 1 << 28, CPU: 50, Tasks: 100, IOWeight: 10}},
 		},
 		"a profile without limits": {
 			transporter.StartRequest{App: "wall"},
@@ -69,6 +73,7 @@ func TestOrderIsComplete(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c.req.ID = sid
 			c.want.Session, c.want.User = sid, "fred"
+			c.want.Limits.Clipboard = cmp.Or(c.want.Limits.Clipboard, "bidirectional")
 			reply, err := r.ask(token, transporter.AuthorizeRequest{Action: "start", Start: &c.req})
 			if err != nil {
 				t.Fatal(err)

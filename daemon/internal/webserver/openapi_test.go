@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -74,7 +75,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newWorld(t, nil)
-	s := w.fake.add(transporter.Session{User: "boss", Name: "x", Params: map[string]string{"a": "b"}})
+	s := w.fake.add(transporter.Session{User: "boss", Name: "x", Params: map[string]string{"a": "b"},
+		Clipboard: "disabled", Warning: &transporter.Warning{At: time.Now(), Text: "nobody is connected"}})
 	ended := w.fake.add(transporter.Session{User: "boss", State: transporter.Ended, Reason: "over"})
 	boss, lim := bearer(w.login("boss")), bearer(w.login("lim"))
 	own := "/api/v1/sessions/" + s.ID

@@ -24,10 +24,12 @@ const (
 type children struct {
 	news   chan os.Signal              // SIGCHLD
 	exited map[int]*syscall.WaitStatus // of those it started; nil while they run
+
+	badness int // this process's own
 }
 
 func newChildren() *children {
-	c := &children{news: make(chan os.Signal, 1), exited: make(map[int]*syscall.WaitStatus)}
+	c := &children{news: make(chan os.Signal, 1), exited: make(map[int]*syscall.WaitStatus), badness: ownBadness()}
 	signal.Notify(c.news, syscall.SIGCHLD)
 	return c
 }
@@ -41,6 +43,7 @@ type program struct {
 	extra uintptr // its descriptor 3, if not 0
 	umask int
 	group bool // leads a process group of its own
+	bad   int  // how much more than this process it is to be killed when memory is short
 }
 
 // start starts p. It dies with the thread that start is called on.
@@ -55,6 +58,8 @@ func (c *children) start(p program) (int, error) {
 		files = append(files, p.extra)
 	}
 	defer syscall.Umask(syscall.Umask(p.umask))
+	setBadness(c.badness + p.bad)
+	defer setBadness(c.badness)
 	pid, err := syscall.ForkExec(p.argv[0], p.argv, &syscall.ProcAttr{
 		Dir: p.dir, Env: p.env, Files: files,
 		Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: p.group},

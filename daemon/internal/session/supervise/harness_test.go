@@ -127,9 +127,9 @@ func (tr *trial) startOn(lock *os.File, recordPath string) {
 	limits, err := json.Marshal(tr.limits)
 	tr.ok(err)
 	tr.cmd = exec.Command("/proc/self/exe")
-	tr.cmd.Stdin, tr.cmd.Stderr, tr.cmd.ExtraFiles = record, log, []*os.File{lock, log}
+	tr.cmd.Stdin, tr.cmd.Stdout, tr.cmd.Stderr = record, lock, log
 	if tr.extra != nil {
-		tr.cmd.ExtraFiles = append(tr.cmd.ExtraFiles, tr.extra)
+		tr.cmd.ExtraFiles = []*os.File{tr.extra}
 	}
 	tr.cmd.Env = []string{limitsVariable + "=" + string(limits), "SERVICES=launcher", "FX_TRANSPORTER_SECRET=/secret", "LEAK=1",
 		"GORACE=atexit_sleep_ms=0"} // the race detector would let each linger for a second

@@ -3,6 +3,7 @@ package supervise
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"syscall"
@@ -10,52 +11,45 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
 )
 
-// The descriptors that the launcher passes, as the package session lists them.
+// Two of the descriptors that the launcher passes, as the package session lists them.
 const (
-	fdRecord = 0
-	fdErrors = 2
-	fdLock   = 3
-	fdLog    = 4
+	fdLock = 1
+	fdLog  = 2
 )
 
-// Inherit takes over what the launcher passed.
+// Inherit takes over what the launcher passed. The log stays standard error too, so that a
+// crash of this program appends its own story. The files are those of the package os, which
+// nothing ever closes; another one for the same descriptor would close it when it is forgotten.
 func Inherit() (Inputs, error) {
-	if err := closeOnExec(); err != nil { // first of all: a child with the lock would outlive us
+	if err := closeOnExec(); err != nil {
 		return Inputs{}, err
 	}
 	if !isOpenFile(fdLock) || !isOpenFile(fdLog) {
-		return Inputs{}, errors.New("descriptors 3 and 4 are no lock and no log; fastxd starts this program, not a person")
+		return Inputs{}, errors.New("descriptors 1 and 2 are no lock and no log; fastxd starts this program, not a person")
 	}
-	log, err := inheritLog()
+	log, err := session.NewRing(os.Stderr)
 	if err != nil {
 		return Inputs{}, err
 	}
-	rec, err := session.DecodeRecord(os.NewFile(fdRecord, "record"))
+	rec, err := session.DecodeRecord(io.NewSectionReader(os.Stdin, 0, maxRecord))
 	if err != nil {
 		return Inputs{}, fmt.Errorf("the supervisor cannot use what it was given: %w", err)
 	}
-	return Inputs{Record: rec, Log: log, Lock: os.NewFile(fdLock, "lock"), Limits: Defaults()}, nil
+	return Inputs{Record: rec, Log: log, Lock: os.Stdout, Limits: Defaults()}, nil
 }
 
-// inheritLog makes the ring of descriptor 4, and a copy of it of descriptor 2 so that
-// a crash of this program appends its own story.
-func inheritLog() (*session.Ring, error) {
-	log, err := session.NewRing(os.NewFile(fdLog, "log"))
-	if err != nil {
-		return nil, err
-	}
-	return log, syscall.Dup3(fdLog, fdErrors, 0)
-}
+// maxRecord is more than any record takes. It is read from its start, whoever has read it before.
+const maxRecord = 1 << 20
 
-// closeOnExec keeps every descriptor but the first three from the children, those that a
-// careless launcher passed included.
+// closeOnExec keeps from the children whatever a careless launcher passed. The first three
+// they do not get either: start gives each three of its own.
 func closeOnExec() error {
 	fds, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return err
 	}
 	for _, entry := range fds {
-		if fd, err := strconv.Atoi(entry.Name()); err == nil && fd > fdErrors {
+		if fd, err := strconv.Atoi(entry.Name()); err == nil && fd > fdLog {
 			syscall.CloseOnExec(fd)
 		}
 	}

@@ -34,11 +34,11 @@ type reporter struct {
 	link *session.Link  // nil while there is no launcher
 }
 
-func newReporter(rec *session.Record) *reporter {
+func newReporter(rec *session.Record, unheld []string) *reporter {
 	return &reporter{
 		socket: rec.Socket, rfb: session.RFBSocket(rec.Dir),
 		terminate: make(chan string, 1), goodbye: make(chan struct{}), done: make(chan struct{}),
-		last: session.Report{ID: rec.ID, State: "starting", PID: os.Getpid()},
+		last: session.Report{ID: rec.ID, State: "starting", PID: os.Getpid(), Unheld: unheld},
 	}
 }
 
@@ -52,6 +52,22 @@ func (r *reporter) running(display string, processes []session.Process) {
 // started says which processes there are now.
 func (r *reporter) started(processes []session.Process) {
 	r.change(func(last *session.Report) { last.Processes = processes })
+}
+
+// inputStep is less than what two looks at the same input may differ by.
+const inputStep = 100 * time.Millisecond
+
+// input says when the keyboard or mouse was last used, if that is news.
+func (r *reporter) input(at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if at.Sub(r.last.Input).Abs() < inputStep {
+		return
+	}
+	r.last.Input = at
+	if r.link != nil {
+		r.link.Send(session.Report{Type: "input", ID: r.last.ID, Input: at}, nil)
+	}
 }
 
 // ended says that the session is over.

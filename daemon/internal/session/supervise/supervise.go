@@ -4,7 +4,7 @@
 //
 // One goroutine, locked to its thread, starts, reaps and kills all processes; the kernel
 // kills the X server and the command should that thread die. The others only copy
-// output, talk to the launcher and check the home directory. The package speaks to no
+// output, talk to the launcher, ask the X server for its idle time and check the home directory. The package speaks to no
 // other part of the project than the launcher, and to that only through the package session.
 package supervise
 
@@ -67,6 +67,8 @@ type supervisor struct {
 	xserver  int          // process ids; 0 = not started
 	manager  int
 	command  int
+	cgroup   cgroup // the session's own, empty where it has none
+	starved  bool   // it ended for want of memory
 }
 
 // ended is why a session is over, in a sentence. It is an error so that any step may return it.
@@ -84,6 +86,7 @@ func Run(ctx context.Context, in Inputs) error {
 	if err != nil {
 		return err
 	}
+	keepThreads(spareThreads)
 	go s.reporter.run()
 	err = s.live(ctx)
 	s.clear()
@@ -102,12 +105,18 @@ func newSupervisor(in Inputs) (*supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
+	own := ownCgroup("/proc/self", session.Unit(in.Record.ID))
+	unheld := own.unheld(in.Record.Limits)
+	for _, what := range unheld {
+		in.Log.Printf("%s", what)
+	}
 	return &supervisor{
 		Inputs:   in,
 		rec:      in.Record,
 		children: newChildren(),
-		reporter: newReporter(in.Record),
+		reporter: newReporter(in.Record, unheld),
 		output:   out,
+		cgroup:   own,
 	}, nil
 }
 
@@ -130,6 +139,7 @@ func (s *supervisor) live(ctx context.Context) error {
 		return err
 	}
 	s.reporter.running(s.display.name(), s.processes())
+	defer s.watchInput()()
 	if err := s.startPrograms(ctx); err != nil {
 		return err
 	}
@@ -173,9 +183,9 @@ func (s *supervisor) whoEnded() error {
 	}
 	switch {
 	case xEnded():
-		return ended("the X server ended unexpectedly: it " + describe(s.children.status(s.xserver)))
+		return s.because(s.children.status(s.xserver), "the X server ended unexpectedly: it ")
 	case commandEnded:
-		return ended("the command " + describe(s.children.status(s.command)))
+		return s.because(s.children.status(s.command), "the command ")
 	}
 	return nil
 }
@@ -204,6 +214,7 @@ func (s *supervisor) clear() {
 // report leaves the reason in the log and tells it to the launcher until that says
 // goodbye. Nobody is waited for when the machine goes down: the log is enough.
 func (s *supervisor) report(ctx context.Context, reason string) {
+	s.noteKills()
 	fmt.Fprintf(s.Log, "%s%s\n", session.EndPrefix, oneLine(reason))
 	s.reporter.ended(reason)
 	select {

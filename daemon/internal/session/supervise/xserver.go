@@ -56,6 +56,7 @@ func (s *supervisor) startX(number int) error {
 		out:   uintptr(s.output.write),
 		extra: w.Fd(),
 		umask: ourUmask,
+		bad:   serverBadness,
 	})
 	if err != nil {
 		r.Close()
@@ -74,14 +75,31 @@ func xArgs(server string, rec *session.Record, display, size string) []string {
 	if rec.MaxGeometry != "" {
 		resize = "-AcceptSetDesktopSize=0"
 	}
-	return []string{
+	return append([]string{
 		server, display, "-displayfd", "3",
 		"-geometry", size, "-depth", "24", "-dpi", "96",
 		"-rfbunixpath", session.RFBSocket(rec.Dir), "-rfbunixmode", "0600", "-rfbport", "-1", "-nolisten", "tcp",
 		"-SecurityTypes", "None", "-auth", session.XauthFile(rec.Dir),
 		"-desktop", desktopName(rec), "-AlwaysShared", resize, "-UseBlacklist=0",
 		"-noreset", "-s", "0",
+	}, clipboardArgs(rec.Limits.Clipboard)...)
+}
+
+// clipboardArgs let the clipboard go only where it may, the selection of the middle mouse button
+// included, and take from the session's own programs (vncconfig) the power to change that. A
+// word that is not known allows nothing.
+func clipboardArgs(way string) []string {
+	if way == "" || way == session.Bidirectional {
+		return nil
 	}
+	args := []string{"-AllowOverride=desktop,AcceptPointerEvents"}
+	if way != session.RemoteToLocal {
+		args = append(args, "-SendCutText=0", "-SendPrimary=0")
+	}
+	if way != session.LocalToRemote {
+		args = append(args, "-AcceptCutText=0", "-SetPrimary=0")
+	}
+	return args
 }
 
 // desktopName is what viewers show as the title.

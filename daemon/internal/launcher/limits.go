@@ -1,0 +1,119 @@
+package launcher
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/display"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
+)
+
+// enforce announces what the limits on idle and lonely sessions have in mind with one, and does it.
+func (l *Launcher) enforce(e *entry) {
+	now := l.opts.Now()
+	l.mu.Lock()
+	limits, v := e.rec.Limits, verdict{}
+	if e.life.State == transporter.Running && e.link != nil && e.order == "" {
+		v = l.presence(e).judge(limits)
+	}
+	if w := v.warning(now, limits); !sameWarning(w, e.warning) {
+		e.warning = w
+		l.publish(e, false)
+	}
+	viewers := slices.Collect(maps.Keys(e.viewers))
+	l.mu.Unlock()
+	switch {
+	case !v.acts(now):
+	case v.key == session.KeyIdle:
+		l.sendAway(e, viewers, limits.Name(v.key)+": nobody used the keyboard or mouse")
+	default:
+		l.endFor(e, limits.Name(v.key)+": nobody was connected")
+	}
+}
+
+// presence is who is with the session. Caller holds l.mu.
+func (l *Launcher) presence(e *entry) presence {
+	return presence{
+		viewers: len(e.viewers), came: e.came, alone: latest(e.alone, e.life.Started), input: e.input, since: l.since,
+	}
+}
+
+// sendAway disconnects viewers; the session goes on.
+func (l *Launcher) sendAway(e *entry, viewers []*display.Delivery, reason string) {
+	l.opts.Log.Info("disconnecting a session's viewers", "session", e.id, "viewers", len(viewers), "reason", reason)
+	for _, d := range viewers {
+		l.guests.Go(func() { d.Close(reason) }) // one that reads nothing takes its time
+	}
+}
+
+// endFor ends a session on nobody's order.
+func (l *Launcher) endFor(e *entry, reason string) {
+	if l.command(e, reason, "") {
+		return
+	}
+	l.opts.Log.Info("ending a session", "session", e.id, "reason", reason)
+	l.opts.Audit.Record(audit.Event{
+		Time: l.opts.Now(), Action: audit.Terminate, Node: l.opts.Node, Session: e.id, Outcome: audit.Done, Detail: reason,
+	})
+}
+
+// seat counts a viewer for as long as it looks on.
+func (l *Launcher) seat(e *entry, d *display.Delivery) {
+	e.files.Lock()
+	defer e.files.Unlock()
+	l.update(e, func() bool {
+		if !e.life.alive() || l.stopped {
+			go d.Close(ended(e.life.Reason))
+			return false
+		}
+		e.viewers[d] = true
+		e.came, e.warning = l.opts.Now(), nil
+		e.setAlone(false, e.came)
+		l.guests.Go(func() {
+			<-d.Done()
+			l.unseat(e, d)
+		})
+		return true
+	})
+}
+
+// unseat takes note that a viewer has gone. Of a session that was forgotten meanwhile nothing is written.
+func (l *Launcher) unseat(e *entry, d *display.Delivery) {
+	e.files.Lock()
+	defer e.files.Unlock()
+	l.update(e, func() bool {
+		delete(e.viewers, d)
+		e.setAlone(len(e.viewers) == 0, l.opts.Now())
+		return l.sessions[e.id] == e
+	})
+}
+
+// noteInput takes note of when the keyboard or mouse was last used.
+func (l *Launcher) noteInput(e *entry, r session.Report) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !r.Input.IsZero() {
+		e.input = r.Input
+	}
+}
+
+// lament says in the log which limits are not held, once in each generation.
+func (l *Launcher) lament(unheld []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, what := range unheld {
+		if !l.lamented[what] {
+			l.lamented[what] = true
+			l.opts.Log.Warn(what)
+		}
+	}
+}
+
+// forgive makes the next lament heard.
+func (l *Launcher) forgive() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.lamented)
+}

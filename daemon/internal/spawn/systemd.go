@@ -1,0 +1,128 @@
+package spawn
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	systemd "github.com/coreos/go-systemd/v22/dbus"
+	"github.com/godbus/dbus/v5"
+
+	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
+)
+
+// jobLimit is how long systemd may take to start a unit.
+const jobLimit = 30 * time.Second
+
+// Systemd starts supervisors as transient services.
+type Systemd struct{}
+
+var _ Starter = Systemd{}
+
+// Start is Starter's. Where systemd refuses, nothing is started: a session never runs
+// without the limits that it was to have.
+func (Systemd) Start(o Order) (session.Process, bool, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), jobLimit)
+	defer cancel()
+	conn, err := systemd.NewSystemdConnectionContext(ctx)
+	if err != nil {
+		return session.Process{}, false, fmt.Errorf("reach systemd to start %s: %w", session.Unit(o.ID), err)
+	}
+	defer conn.Close()
+	if err := startUnit(ctx, conn, o); err != nil {
+		conn.StopUnitContext(context.WithoutCancel(ctx), session.Unit(o.ID), "replace", nil) // it may come up yet
+		return session.Process{}, false, fmt.Errorf("systemd does not start %s: %w", session.Unit(o.ID), err)
+	}
+	return mainProcess(ctx, conn, o.ID), false, nil
+}
+
+// startUnit makes the unit and waits until its program is being executed.
+func startUnit(ctx context.Context, conn *systemd.Conn, o Order) error {
+	done := make(chan string, 1)
+	if _, err := conn.StartTransientUnitContext(ctx, session.Unit(o.ID), "fail", properties(o), done); err != nil {
+		return err
+	}
+	select {
+	case result := <-done:
+		if result != "done" {
+			return fmt.Errorf("its job ended with %q; journalctl -u %s says more", result, session.Unit(o.ID))
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("no answer within %s", jobLimit)
+	}
+}
+
+// mainProcess is the supervisor, or the zero Process when it has ended.
+func mainProcess(ctx context.Context, conn *systemd.Conn, id string) session.Process {
+	prop, err := conn.GetServicePropertyContext(ctx, session.Unit(id), "MainPID")
+	if err != nil {
+		return session.Process{}
+	}
+	pid, _ := prop.Value.Value().(uint32)
+	p, err := session.ProcessOf(int(pid))
+	if pid == 0 || err != nil {
+		return session.Process{}
+	}
+	return p
+}
+
+// command is one of a unit's, as D-Bus has it: the program's path, its arguments from its name on,
+// and whether an end other than with status 0 is passed over.
+type command struct {
+	Path    string
+	Args    []string
+	Ignored bool
+}
+
+// properties are what makes the unit do what Fork does, and hold the session to its limits.
+//
+// When the supervisor ends, systemd kills what is left of the session (mixed), then has Autopsy
+// look at the control group for why, and forgets the unit, failed or not. That a program of the session was
+// killed for want of memory is the supervisor's to judge, not a reason to stop it (OOMPolicy). A
+// login's programs expect to be told of a broken pipe (SIGPIPE).
+func properties(o Order) []systemd.Property {
+	props := []systemd.Property{
+		systemd.PropDescription("FastX session " + o.ID),
+		systemd.PropSlice(session.Slice),
+		systemd.PropType("exec"),
+		property("ExecStart", []command{{o.Program, []string{name, o.ID}, false}}),
+		property("ExecStopPost", []command{{o.Program, []string{name, "autopsy", o.ID}, true}}),
+		property("StandardInputFileDescriptor", descriptor(o.Record)),
+		property("StandardOutputFileDescriptor", descriptor(o.Lock)),
+		property("StandardErrorFileDescriptor", descriptor(o.Log)),
+		property("Environment", []string{path}),
+		property("WorkingDirectory", "/"),
+		property("IgnoreSIGPIPE", false),
+		property("KillMode", "mixed"),
+		property("OOMPolicy", "continue"),
+		property("CollectMode", "inactive-or-failed"),
+	}
+	return append(props, limits(o.Limits)...)
+}
+
+// limits are those that a control group holds. Without swap memory_max is all there is, and not only
+// what is in use at the moment.
+func limits(l session.Limits) []systemd.Property {
+	var props []systemd.Property
+	if l.Memory > 0 {
+		props = append(props, property("MemoryMax", l.Memory), property("MemorySwapMax", uint64(0)))
+	}
+	if l.CPU > 0 {
+		props = append(props, property("CPUQuotaPerSecUSec", uint64(l.CPU)*uint64(time.Second/time.Microsecond)/100))
+	}
+	if l.Tasks > 0 {
+		props = append(props, property("TasksMax", uint64(l.Tasks)))
+	}
+	if l.IOWeight > 0 {
+		props = append(props, property("IOWeight", uint64(l.IOWeight)))
+	}
+	return props
+}
+
+func property(name string, value any) systemd.Property {
+	return systemd.Property{Name: name, Value: dbus.MakeVariant(value)}
+}
+
+func descriptor(f *os.File) dbus.UnixFD { return dbus.UnixFD(f.Fd()) }
