@@ -164,7 +164,7 @@ func ended(reason string) string {
 // save writes the record. That the disk is full must not end a session: the record
 // then tells an older state, which the next start corrects.
 func (l *Launcher) save(e *entry, rec *session.Record) {
-	if e.foreign {
+	if e.foreign || e.blank { // what is not known must not be written over what may be
 		return
 	}
 	if err := session.WriteRecord(session.RecordPath(l.opts.Dirs.Local, e.id), rec); err != nil {
