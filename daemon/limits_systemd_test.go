@@ -77,9 +77,9 @@ func (m *machine) awaitGone(id string) {
 	})
 }
 
-// TestLimitsAreEnforcedUnderSystemd misuses sessions in every way that their profiles forbid, while another
+// TestDrillLimitsUnderSystemd misuses sessions in every way that their profiles forbid, while another
 // session looks on, under a fastxd that is root and so starts each session as a service of its own.
-func TestLimitsAreEnforcedUnderSystemd(t *testing.T) {
+func TestDrillLimitsUnderSystemd(t *testing.T) {
 	m := startMachine(t, "root")
 	m.configure(map[string]string{
 		"performance/small.ini": "memory_max = 256M\nio_weight = 50\n",
@@ -94,6 +94,7 @@ func TestLimitsAreEnforcedUnderSystemd(t *testing.T) {
 	t.Run("memory", func(t *testing.T) { m.aHogEndsItsOwnSession(t, other) })
 	t.Run("autopsy", func(t *testing.T) { m.aKilledSupervisorIsExplained(t) })
 	t.Run("tasks", func(t *testing.T) { m.aForkBombIsBounded(t, other) })
+	t.Run("refused", func(t *testing.T) { m.noSystemdNoSession(t) })
 	t.Run("log", func(t *testing.T) { m.aFloodOfOutputFillsNoDisk(t) })
 	m.reconnect(t, other)
 }
@@ -176,6 +177,21 @@ func (m *machine) aForkBombIsBounded(t *testing.T, other string) {
 		t.Errorf("terminate: %d, %+v", status, s)
 	}
 	m.awaitGone(id)
+}
+
+// noSystemdNoSession starts a session while systemd cannot be reached: rather none than one without limits.
+func (m *machine) noSystemdNoSession(t *testing.T) {
+	before := len(m.Sessions())
+	m.Must("mv", "/run/systemd/private", "/run/systemd/away")
+	var refusal apiError
+	status := m.Call(m.Token(), "POST", "/api/v1/sessions", map[string]any{"app": "hog"}, &refusal)
+	m.Must("mv", "/run/systemd/away", "/run/systemd/private")
+	if status != 500 || !strings.Contains(refusal.Error.Message+refusal.Error.Detail, "reach systemd to start fastx-session-") {
+		t.Errorf("status %d, %+v", status, refusal)
+	}
+	if after := len(m.Sessions()); after != before {
+		t.Errorf("%d sessions are listed, and %d were before", after, before)
+	}
 }
 
 // aFloodOfOutputFillsNoDisk lets a session write to its standard error without end, at least ten times as much as
