@@ -147,8 +147,8 @@ func properties(o Order, version int) []systemd.Property {
 	return append(props, limits(o.Limits)...)
 }
 
-// limits are those that a control group holds. Without swap memory_max is all there is, and not only
-// what is in use at the moment.
+// limits are those that a control group holds. Where control groups are of version 2 a session has no
+// swap beside its memory_max; those of version 1 cannot say so.
 func limits(l session.Limits) []systemd.Property {
 	var props []systemd.Property
 	if l.Memory > 0 {
