@@ -87,10 +87,12 @@ func TestDrillLimitsUnderSystemd(t *testing.T) {
 		"apps/hog.ini":          "command = exec tail /dev/zero\nprofile = small\n",
 		"apps/survivor.ini":     "command = tail /dev/zero; exec sleep 600\nprofile = small\n",
 		"apps/bomb.ini":         "command = bomb() { bomb | bomb & }; bomb; exec sleep 600\nprofile = tasks\n",
+		"apps/login.ini":        "command = { umask; tty; yes | head -n 1 >/dev/null; echo ${PIPESTATUS[0]}; pwd; env | grep -c -e INVOCATION -e JOURNAL -e NOTIFY; echo end; } >~/login 2>&1; exec sleep 600\n",
 		"apps/flood.ini":        "command = exec yes >&2\n",
 	})
 	other := m.run("xterm")
 	t.Run("services", func(t *testing.T) { m.sessionsAreServices(t, other) })
+	t.Run("login", func(t *testing.T) { m.aServiceIsLikeALogin(t) })
 	t.Run("memory", func(t *testing.T) { m.aHogEndsItsOwnSession(t, other) })
 	t.Run("autopsy", func(t *testing.T) { m.aKilledSupervisorIsExplained(t) })
 	t.Run("tasks", func(t *testing.T) { m.aForkBombIsBounded(t, other) })
@@ -110,6 +112,20 @@ func (m *machine) sessionsAreServices(t *testing.T, id string) {
 	gone := m.run("xterm")
 	m.Call(m.Token(), "DELETE", "/api/v1/sessions/"+gone, nil, nil)
 	m.awaitGone(gone)
+}
+
+// aServiceIsLikeALogin looks for what a service of systemd has and a login has not: another umask, a broken
+// pipe that nobody is told of (141 is the status of who is), variables.
+func (m *machine) aServiceIsLikeALogin(t *testing.T) {
+	id := m.run("login")
+	m.Await("the session to tell of itself", func() error {
+		_, err := m.Exec("grep", "-qx", "end", "/root/login")
+		return err
+	})
+	if got, want := m.Must("cat", "/root/login"), "0022\nnot a tty\n141\n/root\n0\nend"; got != want {
+		t.Errorf("the session has %q, want %q", got, want)
+	}
+	m.Call(m.Token(), "DELETE", "/api/v1/sessions/"+id, nil, nil)
 }
 
 // aHogEndsItsOwnSession lets a session need more memory than it may.
