@@ -98,7 +98,10 @@ func TestABrowserSignsInStartsAndSees(t *testing.T) {
 func TestABrowserIsToldWhatToInstall(t *testing.T) {
 	t.Parallel()
 	b := browsertest.Open(t, *shotsDir)
-	w := newWorld(t, func(s *setup) { s.NoVNC = nil })
+	w := newWorld(t, func(s *setup) {
+		belowBase(s)
+		s.NoVNC = nil
+	})
 	s := w.fake.add(transporter.Session{User: "ann", Name: "Terminal"})
 	b.Do(chromedp.Navigate(w.url),
 		chromedp.SendKeys(chromedp.CSS("#username"), "otp"), chromedp.SendKeys(chromedp.CSS("#password"), password+"\r"))

@@ -20,7 +20,7 @@ var mimeTypes = map[string]string{
 }
 
 func (w *Webserver) serveStatic(rw http.ResponseWriter, r *http.Request) error {
-	name, ok := strings.CutPrefix(r.URL.Path, w.page.prefix)
+	name, ok := strings.CutPrefix(r.URL.Path, w.base()+w.page.prefix)
 	if !ok {
 		return errNoPage // of another release
 	}

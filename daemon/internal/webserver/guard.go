@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -100,7 +98,7 @@ func (w *Webserver) recoverFrom(rec *recorder, r *http.Request) {
 // logAccess never logs a query: a ticket may stand there.
 func (w *Webserver) logAccess(rec *recorder, r *http.Request, begun time.Time) {
 	level := slog.LevelInfo
-	if quiet(r.URL.Path) {
+	if quiet(strings.TrimPrefix(r.URL.Path, w.base())) {
 		level = slog.LevelDebug
 	}
 	w.o.Log.LogAttrs(r.Context(), level, "request",
@@ -109,7 +107,7 @@ func (w *Webserver) logAccess(rec *recorder, r *http.Request, begun time.Time) {
 }
 
 func quiet(path string) bool {
-	return path == "/healthz" || path == "/readyz" || strings.HasPrefix(path, "/static/") || strings.HasPrefix(path, "/novnc/")
+	return isProbe(path) || strings.HasPrefix(path, "/static/") || strings.HasPrefix(path, "/novnc/")
 }
 
 // recorder notes the status that was sent.
@@ -152,53 +150,4 @@ func (w *Webserver) bounded(rw http.ResponseWriter, r *http.Request, d time.Dura
 	rc.SetWriteDeadline(time.Now().Add(d + w.limits.write))
 	ctx, cancel := context.WithTimeout(r.Context(), d)
 	return r.WithContext(ctx), cancel
-}
-
-// overTLS reports whether the client's own connection is encrypted: ours is, or a
-// proxy that is trusted says that its is.
-func (w *Webserver) overTLS(r *http.Request) bool {
-	return r.TLS != nil || w.trusts(peer(r)) && r.Header.Get("X-Forwarded-Proto") == "https"
-}
-
-// host is the host that the client asked, which a trusted proxy may have had to replace.
-func (w *Webserver) host(r *http.Request) string {
-	if h := r.Header.Get("X-Forwarded-Host"); h != "" && w.trusts(peer(r)) {
-		return h
-	}
-	return r.Host
-}
-
-// clientAddress is the client's IP address. Behind trusted proxies it is the last one
-// in X-Forwarded-For that is not a trusted proxy's: what stands before it anyone can claim.
-func (w *Webserver) clientAddress(r *http.Request) string {
-	addr := peer(r)
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && w.trusts(addr); i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			break
-		}
-		addr = hop.Unmap()
-	}
-	return addr.String()
-}
-
-func (w *Webserver) trusts(addr netip.Addr) bool {
-	s := w.settings.Load()
-	if s == nil {
-		return false
-	}
-	for _, p := range s.https.TrustedProxies {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
-}
-
-// peer is the address at the other end of the connection.
-func peer(r *http.Request) netip.Addr {
-	host, _, _ := net.SplitHostPort(r.RemoteAddr)
-	addr, _ := netip.ParseAddr(host)
-	return addr.Unmap().WithZone("")
 }

@@ -72,6 +72,7 @@ type settings struct {
 	listen string
 	https  spec.HTTPS
 	cert   *certificate // nil when TLS is off
+	routes http.Handler // below its base path
 }
 
 // New opens the place where displays arrive and listens for the news of the other
@@ -97,7 +98,7 @@ func newWebserver(o Options, l limits) (*Webserver, error) {
 		changed: make(chan struct{}, 1),
 	}
 	w.stopping, w.stop = context.WithCancel(context.Background())
-	w.handler = w.guard(w.routes())
+	w.handler = w.guard(http.HandlerFunc(w.route))
 	if err := w.subscribe(); err != nil {
 		w.close()
 		return nil, err
@@ -134,6 +135,11 @@ func (w *Webserver) Prepare(_ context.Context, gen *generation.Generation) (relo
 			return nil, err
 		}
 	}
+	if old := w.settings.Load(); old != nil && old.https.BasePath == next.https.BasePath {
+		next.routes = old.routes
+	} else {
+		next.routes = w.routes(next.https.BasePath)
+	}
 	door, err := w.front.prepare(next.listen)
 	if err != nil {
 		return nil, err
@@ -146,6 +152,11 @@ func (w *Webserver) Prepare(_ context.Context, gen *generation.Generation) (relo
 		},
 		OnAbort: door.abort,
 	}, nil
+}
+
+// route serves a request as the generation says that is current when it comes.
+func (w *Webserver) route(rw http.ResponseWriter, r *http.Request) {
+	w.settings.Load().routes.ServeHTTP(rw, r)
 }
 
 // note wakes Run to announce the URL.
@@ -205,7 +216,7 @@ func (w *Webserver) close() {
 
 // announce tells where the page is: first the file, so that whoever hears of it can read it.
 func (w *Webserver) announce() {
-	url := w.front.url()
+	url := w.front.url() + w.base()
 	path := filepath.Join(w.o.Dirs.Local, urlFile)
 	if old, err := os.ReadFile(path); err == nil && string(old) == url+"\n" {
 		return

@@ -187,7 +187,19 @@ func (w *world) awaitURL() string {
 	return w.url
 }
 
-func (w *world) addr() string { return w.url[strings.Index(w.url, "://")+3:] }
+func (w *world) addr() string {
+	addr, _, _ := strings.Cut(w.url[strings.Index(w.url, "://")+3:], "/")
+	return addr
+}
+
+// origin is the URL without the base path.
+func (w *world) origin() string { return strings.TrimSuffix(w.url, w.ws.base()) }
+
+// outside makes a GET of a path that need not be below the base path.
+func (w *world) outside(path string, options ...option) answer {
+	w.t.Helper()
+	return (&world{t: w.t, url: w.origin()}).do("GET", path, nil, options...)
+}
 
 // client is a browser without cookies that follows nothing.
 func client(t testing.TB) *http.Client {

@@ -1,5 +1,5 @@
 // The list of sessions, kept up to date, and the ways to start one.
-import { call, run, start, t, tellTimes, toast } from './api.js';
+import { base, call, run, start, t, tellTimes, toast } from './api.js';
 
 const list = document.getElementById('sessions');
 const query = list.dataset.query;
@@ -39,7 +39,7 @@ function confirmEnd(button, id) {
  * the keyboard's place on the page is kept.
  */
 async function refresh() {
-  const response = await fetch('/fragments/sessions' + query);
+  const response = await fetch(base + '/fragments/sessions' + query);
   if (response.status === 401) location.reload();
   if (!response.ok) return;
   const fresh = new DOMParser().parseFromString(await response.text(), 'text/html').body;
@@ -71,7 +71,7 @@ function refreshSoon() {
 }
 
 function listen() {
-  const events = new EventSource('/api/v1/events' + query);
+  const events = new EventSource(base + '/api/v1/events' + query);
   events.addEventListener('session', refreshSoon);
   events.onopen = refreshSoon; // what happened while nobody listened
   events.onerror = () => {
