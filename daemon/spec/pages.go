@@ -24,7 +24,7 @@ func (l *loader) pages() {
 	for _, name := range l.filesOf(errorFile) {
 		text := strings.TrimSuffix(strings.TrimPrefix(name, "error-"), ".html")
 		status, err := strconv.Atoi(text)
-		if err != nil || len(text) != 3 || status < 400 || status > 599 {
+		if err != nil || len(text) != 3 || status < 400 || status > 599 || status == 401 { // who is not signed in gets the sign-in page
 			l.file(name, diag.Warning, "unknown-status", "is shown for no error", "name it after an HTTP status, such as error-404.html")
 			continue
 		}

@@ -14,6 +14,8 @@ import (
 var mimeTypes = map[string]string{
 	".css":  "text/css; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
+	".jpeg": "image/jpeg",
+	".jpg":  "image/jpeg",
 	".json": "application/json",
 	".png":  "image/png",
 	".svg":  "image/svg+xml",

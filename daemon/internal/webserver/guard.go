@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/fastx-kit/fastx-kit/daemon/spec"
 )
 
 // maxHeader bounds a request's headers.
@@ -55,7 +57,7 @@ func (w *Webserver) guard(next http.Handler) http.Handler {
 		rec := &recorder{ResponseWriter: rw}
 		defer func() { w.logAccess(rec, r, begun) }()
 		defer w.recoverFrom(rec, r)
-		w.securityHeaders(rec.Header())
+		w.securityHeaders(rec.Header(), r)
 		if r.ContentLength > maxBody {
 			w.fail(rec, r, errTooLarge)
 			return
@@ -65,8 +67,9 @@ func (w *Webserver) guard(next http.Handler) http.Handler {
 	})
 }
 
-// securityHeaders forbid what no answer needs; a page allows itself a little more.
-func (w *Webserver) securityHeaders(h http.Header) {
+// securityHeaders forbid what no answer needs; a page allows itself a little more. What headers.ini
+// adds is none of these, which spec sees to, but for the last.
+func (w *Webserver) securityHeaders(h http.Header, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -76,8 +79,17 @@ func (w *Webserver) securityHeaders(h http.Header) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	// A browser that was told so could not reach a host whose certificate it does not trust.
-	if s := w.settings.Load(); s != nil && s.cert != nil && !s.cert.generated {
-		h.Set("Strict-Transport-Security", "max-age=31536000")
+	s := w.settings.Load()
+	if s == nil {
+		return
+	}
+	if s.cert != nil && !s.cert.generated {
+		h.Set(spec.HSTS, "max-age=31536000")
+	}
+	for name, value := range s.extra {
+		if !strings.EqualFold(name, spec.HSTS) || w.overTLS(r) && (s.cert == nil || !s.cert.generated) {
+			h.Set(name, value)
+		}
 	}
 }
 
@@ -107,7 +119,7 @@ func (w *Webserver) logAccess(rec *recorder, r *http.Request, begun time.Time) {
 }
 
 func quiet(path string) bool {
-	return isProbe(path) || strings.HasPrefix(path, "/static/") || strings.HasPrefix(path, "/novnc/")
+	return isProbe(path) || path == "/fragments/look" || strings.HasPrefix(path, "/static/") || strings.HasPrefix(path, "/novnc/") || strings.HasPrefix(path, "/theme/")
 }
 
 // recorder notes the status that was sent.

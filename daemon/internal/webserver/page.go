@@ -81,6 +81,7 @@ func (p *page) digest() string {
 // frame is what every page shows around its own content.
 type frame struct {
 	*words
+	looks
 	Base                                  string // what all paths begin with, "" for the root
 	Title, Static, Node, Version, Account string
 	User, Level, CSRF                     string // of who is signed in, else ""
@@ -123,7 +124,7 @@ type messagePage struct {
 
 func (w *Webserver) frame(r *http.Request, title, script string, who *caller) frame {
 	f := frame{
-		words: w.page.wordsFor(r), Title: title, Script: script, Base: w.base(), Static: w.base() + w.page.prefix,
+		words: w.page.wordsFor(r), looks: w.looks(who != nil), Title: title, Script: script, Base: w.base(), Static: w.base() + w.page.prefix,
 		Node: w.o.Node, Version: w.o.Version, Account: w.o.Account,
 	}
 	if who != nil {
@@ -134,14 +135,16 @@ func (w *Webserver) frame(r *http.Request, title, script string, who *caller) fr
 
 func (w *Webserver) pageRoutes(mux *http.ServeMux, base string) {
 	pages := map[string]func(http.ResponseWriter, *http.Request) error{
-		"GET /{$}":                w.home,
-		"POST /login":             w.pageLogin,
-		"GET /login":              w.toHome,
-		"GET /sessions/{id}":      w.sessionPage,
-		"GET /fragments/sessions": w.sessionsFragment,
-		"GET /static/":            w.serveStatic,
-		"GET /novnc/{file...}":    w.serveNoVNC,
-		"/":                       func(http.ResponseWriter, *http.Request) error { return errNoPage },
+		"GET /{$}":                   w.home,
+		"POST /login":                w.pageLogin,
+		"GET /login":                 w.toHome,
+		"GET /sessions/{id}":         w.sessionPage,
+		"GET /fragments/sessions":    w.sessionsFragment,
+		"GET /fragments/look":        w.lookFragment,
+		"GET /static/":               w.serveStatic,
+		"GET /theme/{digest}/{file}": w.serveTheme,
+		"GET /novnc/{file...}":       w.serveNoVNC,
+		"/":                          func(http.ResponseWriter, *http.Request) error { return errNoPage },
 	}
 	for pattern, serve := range pages {
 		mux.HandleFunc(below(base, pattern), func(rw http.ResponseWriter, r *http.Request) {
@@ -210,6 +213,7 @@ func (w *Webserver) failPage(rw http.ResponseWriter, r *http.Request, err error)
 	setFailureHeaders(rw.Header(), f)
 	m := messagePage{w.frame(r, http.StatusText(f.status), "", nil), f.status, headingOf(f.status), sentence(f.Message)}
 	m.Heading = m.T(m.Heading)
+	m.Replaced = w.look().errors[f.status]
 	if w.render(rw, f.status, "message.html", m) != nil {
 		writeText(rw, f.status, f.Message+"\n")
 	}

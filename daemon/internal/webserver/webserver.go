@@ -73,6 +73,8 @@ type settings struct {
 	https  spec.HTTPS
 	cert   *certificate // nil when TLS is off
 	routes http.Handler // below its base path
+	look   *look
+	extra  spec.Headers
 }
 
 // New opens the place where displays arrive and listens for the news of the other
@@ -125,7 +127,10 @@ func (w *Webserver) Ready() bool { return w.running.Load() && w.front.isOpen() }
 // Prepare loads the certificate and opens the address when either changes; what
 // fails there refuses the generation while the old address goes on being served.
 func (w *Webserver) Prepare(_ context.Context, gen *generation.Generation) (reload.Change, error) {
-	next := &settings{listen: gen.Config.Env.Listen, https: gen.Config.HTTPS}
+	next := &settings{
+		listen: gen.Config.Env.Listen, https: gen.Config.HTTPS,
+		look: newLook(gen.Config, gen.Set), extra: gen.Config.Headers,
+	}
 	if next.listen == "" {
 		next.listen = defaultListen
 	}
@@ -135,7 +140,8 @@ func (w *Webserver) Prepare(_ context.Context, gen *generation.Generation) (relo
 			return nil, err
 		}
 	}
-	if old := w.settings.Load(); old != nil && old.https.BasePath == next.https.BasePath {
+	old := w.settings.Load()
+	if old != nil && old.https.BasePath == next.https.BasePath {
 		next.routes = old.routes
 	} else {
 		next.routes = w.routes(next.https.BasePath)
@@ -149,6 +155,9 @@ func (w *Webserver) Prepare(_ context.Context, gen *generation.Generation) (relo
 			w.settings.Store(next)
 			w.front.commit(door, next.cert)
 			w.note()
+			if old != nil && old.look.digest != next.look.digest {
+				w.lookChanged(next.look)
+			}
 		},
 		OnAbort: door.abort,
 	}, nil

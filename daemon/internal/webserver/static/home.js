@@ -1,5 +1,6 @@
 // The list of sessions, kept up to date, and the ways to start one.
 import { base, call, run, start, t, tellTimes, toast } from './api.js';
+import { refreshLook } from './look.js';
 
 const list = document.getElementById('sessions');
 const query = list.dataset.query;
@@ -73,7 +74,11 @@ function refreshSoon() {
 function listen() {
   const events = new EventSource(base + '/api/v1/events' + query);
   events.addEventListener('session', refreshSoon);
-  events.onopen = refreshSoon; // what happened while nobody listened
+  events.addEventListener('page', refreshLook);
+  events.onopen = () => { // what happened while nobody listened
+    refreshSoon();
+    refreshLook();
+  };
   events.onerror = () => {
     if (events.readyState !== EventSource.CLOSED) return;
     setTimeout(listen, 5000);
