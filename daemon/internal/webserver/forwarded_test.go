@@ -53,6 +53,9 @@ func TestNobodyButATrustedProxyIsBelieved(t *testing.T) {
 	}
 }
 
+// trusted is https.ini behind a proxy on this machine.
+var trusted = spec.HTTPS{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+
 // forwardedBy is a request as it comes from a peer, with headers that it may have made up.
 func forwardedBy(peer string, headers ...string) *http.Request {
 	r := &http.Request{RemoteAddr: peer, Host: "inside:3300", Header: http.Header{}}

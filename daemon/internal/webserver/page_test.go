@@ -116,7 +116,7 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 	w := newWorld(t, nil)
 	s := w.fake.add(transporter.Session{User: "ann"})
 	c := cookie("__Host-fastx", w.login("ann"))
-	for _, path := range []string{"/", "/sessions/" + s.ID, "/nowhere", "/api/v1/me", "/api/v1/nowhere", "/healthz", w.ws.page.prefix + "page.css", "/novnc/core/rfb.js"} {
+	for _, path := range []string{"/", "/sessions/" + s.ID, "/nowhere", "/api/v1/me", "/api/v1/nowhere", "/healthz", w.ws.page.prefix + "page.css", "/novnc/core/rfb.js", "/fragments/look"} {
 		h := w.do("GET", path, nil, c).Header
 		for key, want := range map[string]string{
 			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin",

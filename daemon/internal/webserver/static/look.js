@@ -1,9 +1,8 @@
 // Takes over what an administrator changes of the looks and the messages, without loading the page again.
 import { base } from './api.js';
 
-const digest = document.querySelector('meta[name=look]');
+const digest = document.querySelector('meta[name=look]'); // with the name in the title
 const error = document.querySelector('[data-error]')?.dataset.error ?? '';
-let brand = document.querySelector('[data-brand]')?.textContent ?? '';
 let asking = false;
 
 /** Asks whether the look is still the same, and swaps it when it is not. */
@@ -36,10 +35,10 @@ function swap(fresh) {
 }
 
 function rename(name) {
-  const suffix = ' · ' + brand;
+  const suffix = ' · ' + digest.dataset.name;
   if (document.title.endsWith(suffix)) document.title = document.title.slice(0, -suffix.length) + ' · ' + name;
   for (const element of document.querySelectorAll('[data-brand]')) element.textContent = name;
-  brand = name;
+  digest.dataset.name = name;
 }
 
 /** The old style sheet goes when the new one is there, so that nothing flickers. */
