@@ -154,7 +154,7 @@ func TestABrowserTakesOverTheLook(t *testing.T) {
 	b.Until(`document.querySelectorAll('link#theme').length == 1 && getComputedStyle(document.querySelector('button.primary, .announcements a')).color == 'rgb(128, 0, 0)'`)
 	b.Until(`(i => i.src.endsWith('/logo.svg') && i.complete && i.naturalWidth == 9)(document.querySelector('.brand img'))`)
 	unloaded()
-	b.WantNoComplaints()
+	b.WantNoComplaints("ERR_NETWORK_CHANGED")
 
 	b.Go(w.url + "/nowhere")
 	b.Until(`document.querySelector('#replaced').textContent == 'Lost?' && document.querySelector('#usual').hidden`)
@@ -164,7 +164,7 @@ func TestABrowserTakesOverTheLook(t *testing.T) {
 	w.commit()
 	b.Until(`!document.querySelector('#usual').hidden && !document.querySelector('#replaced').hasChildNodes()`)
 	unloaded()
-	b.WantNoComplaints("404")
+	b.WantNoComplaints("404", "ERR_NETWORK_CHANGED")
 }
 
 // TestNoScriptOfAnAdministratorRuns goes around the check that leaves scripts out: the page's policy alone stops them.

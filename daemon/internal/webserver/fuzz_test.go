@@ -3,6 +3,7 @@ package webserver
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -121,6 +122,10 @@ func FuzzForwardedFor(f *testing.F) {
 		r := &http.Request{RemoteAddr: remote, Header: http.Header{"X-Forwarded-For": {forwarded}}}
 		if got, want := w.clientAddress(r), peer(r).String(); got != want {
 			t.Fatalf("without a trusted proxy %q is %q", want, got)
+		}
+		got, err := netip.ParseAddr(trusting("127.0.0.0/8").clientAddress(r))
+		if err == nil && (got.Zone() != "" || got.Is4In6()) || err != nil && peer(r).IsValid() {
+			t.Fatalf("behind a trusted proxy %q for %q is %s (%v)", forwarded, remote, got, err)
 		}
 	})
 }
