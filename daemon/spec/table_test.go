@@ -240,6 +240,7 @@ func TestObject(t *testing.T) {
 	for name, want := range map[string]bool{
 		"apps/xterm.ini": true, "performance/p.ini": true, "apps/default.ini": false, "performance/default.ini": false,
 		"apps/x.conf": false, "fastx.env": false, "permissions.ini": false, "apps/a/b.ini": false, "forms/x.ini": false,
+		"theme.ini": true, "headers.ini": true, "motd.html": true, "error-404.html": true, "error-404.ini": false, "apps/motd.html": false,
 	} {
 		if got := Object(name); got != want {
 			t.Errorf("Object(%q) = %t", name, got)

@@ -2,6 +2,8 @@ package webserver
 
 import (
 	"net/url"
+	"path"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -99,4 +101,26 @@ func TestTheBasePathMovesWhileTheServerRuns(t *testing.T) {
 	w.commit()
 	w.awaitURL()
 	w.do("GET", "/api/v1/me", nil, bearer(w.fake.token("ann"))).want(t, 200)
+}
+
+// TestNoAssetNamesAPathFromTheRoot finds links and calls that a base path would break. Templates begin
+// theirs with {{.Base}}, modules theirs with base; call() does it by itself.
+func TestNoAssetNamesAPathFromTheRoot(t *testing.T) {
+	t.Parallel()
+	inTemplate := regexp.MustCompile(`(?:href|src|action|data-words)="/[^"]*`)
+	inModule := regexp.MustCompile("(?:assign|replace|fetch|EventSource|WebSocket|import|from|href =|src =|open)\\(? ?['\"`]/[^'\"`]*")
+	for name, text := range assetTexts(t) {
+		found := inTemplate.FindString(text)
+		if path.Ext(name) == ".js" {
+			found = inModule.FindString(text)
+		}
+		if found != "" {
+			t.Errorf("%s holds %s", name, found)
+		}
+	}
+	for _, planted := range []string{`location.assign('/sessions/'`, "fetch(`/api/v1/x`)", `import x from '/novnc/x.js'`, `new EventSource("/api`} {
+		if !inModule.MatchString(planted) {
+			t.Errorf("%s would not be found", planted)
+		}
+	}
 }
