@@ -81,6 +81,8 @@ func (p *page) digest() string {
 // frame is what every page shows around its own content.
 type frame struct {
 	*words
+	looks
+	Base                                  string // what all paths begin with, "" for the root
 	Title, Static, Node, Version, Account string
 	User, Level, CSRF                     string // of who is signed in, else ""
 	Script                                string // the page's module, "" for none
@@ -101,6 +103,7 @@ type homePage struct {
 
 type sessionList struct {
 	*words
+	Base        string
 	Sessions    []transporter.Session
 	All, MayAll bool
 	Now         time.Time
@@ -121,7 +124,7 @@ type messagePage struct {
 
 func (w *Webserver) frame(r *http.Request, title, script string, who *caller) frame {
 	f := frame{
-		words: w.page.wordsFor(r), Title: title, Script: script, Static: w.page.prefix,
+		words: w.page.wordsFor(r), looks: w.looks(who != nil), Title: title, Script: script, Base: w.base(), Static: w.base() + w.page.prefix,
 		Node: w.o.Node, Version: w.o.Version, Account: w.o.Account,
 	}
 	if who != nil {
@@ -130,19 +133,21 @@ func (w *Webserver) frame(r *http.Request, title, script string, who *caller) fr
 	return f
 }
 
-func (w *Webserver) pageRoutes(mux *http.ServeMux) {
+func (w *Webserver) pageRoutes(mux *http.ServeMux, base string) {
 	pages := map[string]func(http.ResponseWriter, *http.Request) error{
-		"GET /{$}":                w.home,
-		"POST /login":             w.pageLogin,
-		"GET /login":              toHome,
-		"GET /sessions/{id}":      w.sessionPage,
-		"GET /fragments/sessions": w.sessionsFragment,
-		"GET /static/":            w.serveStatic,
-		"GET /novnc/{file...}":    w.serveNoVNC,
-		"/":                       func(http.ResponseWriter, *http.Request) error { return errNoPage },
+		"GET /{$}":                   w.home,
+		"POST /login":                w.pageLogin,
+		"GET /login":                 w.toHome,
+		"GET /sessions/{id}":         w.sessionPage,
+		"GET /fragments/sessions":    w.sessionsFragment,
+		"GET /fragments/look":        w.lookFragment,
+		"GET /static/":               w.serveStatic,
+		"GET /theme/{digest}/{file}": w.serveTheme,
+		"GET /novnc/{file...}":       w.serveNoVNC,
+		"/":                          func(http.ResponseWriter, *http.Request) error { return errNoPage },
 	}
 	for pattern, serve := range pages {
-		mux.HandleFunc(pattern, func(rw http.ResponseWriter, r *http.Request) {
+		mux.HandleFunc(below(base, pattern), func(rw http.ResponseWriter, r *http.Request) {
 			r, done := w.bounded(rw, r, 0)
 			defer done()
 			w.allowPage(rw.Header(), r)
@@ -153,9 +158,18 @@ func (w *Webserver) pageRoutes(mux *http.ServeMux) {
 	}
 }
 
+// below is a pattern of a route with the base path in it.
+func below(base, pattern string) string {
+	method, path, found := strings.Cut(pattern, " ")
+	if !found {
+		return base + pattern
+	}
+	return method + " " + base + path
+}
+
 // toHome is for who loads the page again that a sign-in has failed on.
-func toHome(rw http.ResponseWriter, r *http.Request) error {
-	http.Redirect(rw, r, "/", http.StatusSeeOther)
+func (w *Webserver) toHome(rw http.ResponseWriter, r *http.Request) error {
+	http.Redirect(rw, r, w.base()+"/", http.StatusSeeOther)
 	return nil
 }
 
@@ -199,6 +213,7 @@ func (w *Webserver) failPage(rw http.ResponseWriter, r *http.Request, err error)
 	setFailureHeaders(rw.Header(), f)
 	m := messagePage{w.frame(r, http.StatusText(f.status), "", nil), f.status, headingOf(f.status), sentence(f.Message)}
 	m.Heading = m.T(m.Heading)
+	m.Replaced = w.look().errors[f.status]
 	if w.render(rw, f.status, "message.html", m) != nil {
 		writeText(rw, f.status, f.Message+"\n")
 	}
@@ -272,7 +287,7 @@ func (w *Webserver) listFor(r *http.Request, who *caller) (sessionList, error) {
 		}
 		return cmp.Or(b.Created.Compare(a.Created), strings.Compare(a.ID, b.ID))
 	})
-	return sessionList{words: w.page.wordsFor(r), Sessions: sessions, All: all, MayAll: who.may(transporter.ActAll), Now: w.o.Now()}, err
+	return sessionList{words: w.page.wordsFor(r), Base: w.base(), Sessions: sessions, All: all, MayAll: who.may(transporter.ActAll), Now: w.o.Now()}, err
 }
 
 // sessionPage shows a session's display, or why there is none.
@@ -303,7 +318,7 @@ func (w *Webserver) sessionPage(rw http.ResponseWriter, r *http.Request) error {
 func (w *Webserver) showSignIn(rw http.ResponseWriter, r *http.Request, status int, p signInPage) {
 	p.frame = w.frame(r, "", "signin.js", nil)
 	p.Title = p.T("sign-in")
-	p.Next = cleanNext(p.Next)
+	p.Next = cleanNext(w.base(), p.Next)
 	if err := w.render(rw, status, "signin.html", p); err != nil {
 		w.o.Log.Error("cannot show the sign-in page", "error", err)
 		writeText(rw, http.StatusInternalServerError, errInternal.Message+"\n")
@@ -311,11 +326,11 @@ func (w *Webserver) showSignIn(rw http.ResponseWriter, r *http.Request, status i
 }
 
 // cleanNext is where to go after signing in: one of our own pages, whatever a link says.
-func cleanNext(next string) string {
-	if id, ok := strings.CutPrefix(next, "/sessions/"); ok && ticket.IsID(id) {
+func cleanNext(base, next string) string {
+	if id, ok := strings.CutPrefix(next, base+"/sessions/"); ok && ticket.IsID(id) {
 		return next
 	}
-	return "/"
+	return base + "/"
 }
 
 func live(s transporter.Session) bool { return s.State != transporter.Ended }
