@@ -225,7 +225,7 @@ func (f *fake) authorize(_ context.Context, r transporter.AuthorizeRequest) (tra
 	}
 	c := ticket.Claims{
 		Kind: kindOf[r.Action], Subject: id.User, Session: r.Session, Owner: r.Owner, Node: r.Node, ID: ticket.NewID(), Login: id.TokenID,
-		IssuedAt: time.Now().Unix(), Expires: time.Now().Add(30 * time.Second).Unix(),
+		IssuedAt: time.Now().Unix(), Expires: time.Now().Add(10 * time.Minute).Unix(),
 	}
 	if s := r.Start; s != nil {
 		if s.Command != "" && !slices.Contains(id.May, transporter.ActCommand) {
