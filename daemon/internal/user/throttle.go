@@ -20,6 +20,8 @@ const (
 	// loginsPerMinute bounds the successful logins of one user, and with them what a
 	// list of revoked tokens can grow to.
 	loginsPerMinute = 60
+	// messagesPerMinute bounds what one user may say to viewers.
+	messagesPerMinute = 10
 
 	maxBuckets = 1 << 16 // of each limit
 	maxKnown   = 1 << 14
@@ -30,6 +32,7 @@ type throttle struct {
 	mu                  sync.Mutex
 	pair, address, name *buckets
 	logins              *buckets
+	messages            *buckets
 	notes               *buckets
 	known               map[string]struct{} // pairs that have logged in
 }
@@ -37,7 +40,7 @@ type throttle struct {
 func newThrottle() *throttle {
 	return &throttle{
 		pair: newBuckets(pairPerMinute), address: newBuckets(addressPerMinute), name: newBuckets(namePerMinute),
-		logins: newBuckets(loginsPerMinute), notes: newBuckets(1), known: make(map[string]struct{}),
+		logins: newBuckets(loginsPerMinute), messages: newBuckets(messagesPerMinute), notes: newBuckets(1), known: make(map[string]struct{}),
 	}
 }
 
@@ -99,6 +102,11 @@ func (g *guess) remember() {
 // login charges a successful login, or says how long to wait until there may be one.
 func (t *throttle) login(name string, now time.Time) time.Duration {
 	return t.once(t.logins, name, now)
+}
+
+// message charges a message to viewers, or says how long to wait until there may be one.
+func (t *throttle) message(name string, now time.Time) time.Duration {
+	return t.once(t.messages, name, now)
 }
 
 // worthNoting reports whether a refusal should get into the audit log: one a
