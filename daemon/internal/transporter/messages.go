@@ -284,7 +284,7 @@ type Beat struct {
 	Drain    bool              `json:"drain"`
 	Max      int               `json:"max_sessions"` // 0 = unlimited
 	Config   ConfigState       `json:"config"`
-	Levels   map[string]string `json:"levels,omitempty"`  // each component's log level
+	Levels   map[string]string `json:"levels,omitempty"`  // each component's log level as loglevel.ini says; "" = as "**"
 	Leaving  bool              `json:"leaving,omitempty"` // the last beat before a stop
 }
 
