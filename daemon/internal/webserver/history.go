@@ -11,7 +11,7 @@ import (
 const (
 	maxNodeName   = 253 // bytes; a host's name has no more
 	maxGeneration = 1 << 30
-	historyPage   = 50
+	defaultPage   = 50
 	maxPage       = 200
 )
 
@@ -51,7 +51,7 @@ func readHistoryQuery(r *http.Request) (q historyQuery, err error) {
 			return q, err
 		}
 	}
-	q.limit, err = number("limit", values.Get("limit"), historyPage, maxPage)
+	q.limit, err = number("limit", values.Get("limit"), defaultPage, maxPage)
 	return q, err
 }
 
