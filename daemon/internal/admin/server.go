@@ -119,6 +119,8 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("DELETE /v1/sessions/{id}", s.cluster(http.StatusOK, func(r *http.Request, c Cluster) (any, error) {
 		return c.Terminate(r.Context(), r.PathValue("id"))
 	}))
+	s.configRoutes(mux)
+	s.administerRoutes(mux)
 	mux.Handle("/", answer(http.StatusOK, func(r *http.Request) (any, error) {
 		return nil, &Error{Code: "not_found", Message: "this fastxd has no call " + r.Method + " " + r.URL.Path + "; are fastxctl and fastxd of one version?"}
 	}))
