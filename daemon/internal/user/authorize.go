@@ -3,6 +3,7 @@ package user
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
@@ -155,6 +156,9 @@ func (c caller) claimsFor(r rule, req transporter.AuthorizeRequest, now time.Tim
 		Kind: r.ticket, Subject: c.user, ID: ticket.NewID(), Session: req.Session, Owner: req.Owner, Node: req.Node,
 		IssuedAt: now.Unix(), Expires: now.Add(life).Unix(),
 	}
+	if r.ticket == ticket.Connect {
+		claims.Login, claims.Stamp = c.claims.ID, c.claims.Stamp
+	}
 	if r.ticket == ticket.Start {
 		order, err := c.order(req.Start)
 		if err != nil {
@@ -170,6 +174,9 @@ func (u *User) recordDecision(c caller, req transporter.AuthorizeRequest, err er
 	action := rules[precise(req)].audit
 	if action == "" || action == audit.Connect && req.Owner == c.user {
 		return
+	}
+	if err != nil && u.throttle.once(u.throttle.refusals, c.user, u.now()) > 0 {
+		return // who is refused thousands of times must not push everything else out of the log
 	}
 	e := audit.Event{Action: action, User: c.user, Session: req.Session, Outcome: audit.Done, Detail: what(c, req)}
 	if req.Start != nil {
@@ -191,7 +198,7 @@ func what(c caller, req transporter.AuthorizeRequest) string {
 	text := ""
 	switch {
 	case req.Start != nil && req.Start.App != "":
-		text = "application " + req.Start.App
+		text = fmt.Sprintf("application %.80s", req.Start.App)
 	case req.Start != nil:
 		text = "a free command"
 	case req.Action == transporter.ActDrain || req.Action == transporter.ActLogLevel:

@@ -130,6 +130,9 @@ func (r *rig) checkTicket(t *testing.T, reply transporter.AuthorizeReply, req tr
 		Kind: kind, Subject: reply.Identity.User, Session: req.Session, Owner: req.Owner, Node: req.Node, ID: got.ID,
 		IssuedAt: now.Unix(), Expires: now.Add(life).Unix(),
 	}
+	if kind == ticket.Connect {
+		want.Login, want.Stamp = reply.Identity.TokenID, got.Stamp
+	}
 	if req.Start != nil {
 		want.Session, want.Owner, want.Order = req.Start.ID, reply.Identity.User, reply.Order
 	}

@@ -23,6 +23,9 @@ const (
 	// messagesPerMinute bounds what one user may say to viewers.
 	messagesPerMinute = 10
 
+	// refusalsPerMinute bounds what one user's refused requests put into the audit log.
+	refusalsPerMinute = 20
+
 	maxBuckets = 1 << 16 // of each limit
 	maxKnown   = 1 << 14
 )
@@ -33,14 +36,15 @@ type throttle struct {
 	pair, address, name *buckets
 	logins              *buckets
 	messages            *buckets
-	notes               *buckets
+	notes, refusals     *buckets
 	known               map[string]struct{} // pairs that have logged in
 }
 
 func newThrottle() *throttle {
 	return &throttle{
 		pair: newBuckets(pairPerMinute), address: newBuckets(addressPerMinute), name: newBuckets(namePerMinute),
-		logins: newBuckets(loginsPerMinute), messages: newBuckets(messagesPerMinute), notes: newBuckets(1), known: make(map[string]struct{}),
+		logins: newBuckets(loginsPerMinute), messages: newBuckets(messagesPerMinute),
+		notes: newBuckets(1), refusals: newBuckets(refusalsPerMinute), known: make(map[string]struct{}),
 	}
 }
 
