@@ -112,6 +112,12 @@ func (n nodeView) State() string {
 // MemUsed is how many bytes of its memory are in use.
 func (n nodeView) MemUsed() uint64 { return n.Load.MemTotal - min(n.Load.MemFree, n.Load.MemTotal) }
 
+// Busy reports whether more wants to run than there are cores.
+func (n nodeView) Busy() bool { return n.Load.Load1 >= float64(n.Load.Cores) && n.Load.Load1 > 0 }
+
+// Full reports whether little memory is left.
+func (n nodeView) Full() bool { return n.MemUsed() > n.Load.MemTotal/10*9 }
+
 func (w *Webserver) nodesPage(rw http.ResponseWriter, r *http.Request) error {
 	who, err := w.caller(r)
 	if err != nil {

@@ -78,7 +78,7 @@ func newConfigState(texts *words, nodes []transporter.Node) configState {
 	s := configState{words: texts}
 	most := mostRun(nodes)
 	for _, n := range nodes {
-		c := configNode{nodeConfig: newNodeConfig(n), Odd: n.Config.Shared != most}
+		c := configNode{nodeConfig: newNodeConfig(n), Odd: n.Config.Shared != "" && n.Config.Shared != most}
 		s.Differ = s.Differ || c.Odd
 		if !c.Accepted {
 			s.Rejected++
@@ -96,14 +96,15 @@ func newConfigState(texts *words, nodes []transporter.Node) configState {
 	return s
 }
 
-// mostRun is the digest of the files that most nodes run; of equally many the one of the first by name.
+// mostRun is the digest of the files that most nodes run; of equally many the one of the first by name. A node
+// of an older version does not say.
 func mostRun(nodes []transporter.Node) string {
 	count, best := map[string]int{}, ""
 	for _, n := range nodes {
 		count[n.Config.Shared]++
 	}
 	for _, n := range nodes {
-		if count[n.Config.Shared] > count[best] {
+		if n.Config.Shared != "" && (best == "" || count[n.Config.Shared] > count[best]) {
 			best = n.Config.Shared
 		}
 	}

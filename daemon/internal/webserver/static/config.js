@@ -8,11 +8,13 @@ for (const form of document.querySelectorAll('.levels')) {
   const initial = (select) => [...select.options].find((o) => o.defaultSelected)?.value ?? '';
   const changed = () => selects.filter((select) => select.value !== initial(select));
 
-  form.addEventListener('input', () => { write.disabled = changed().length === 0; });
+  const update = () => { write.disabled = changed().length === 0; };
+
+  form.addEventListener('input', update);
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     const levels = Object.fromEntries(changed().map((select) => [select.name, select.value]));
-    run(write, () => save(form, levels));
+    run(write, () => save(form, levels)).then(update);
   });
 }
 
@@ -43,7 +45,6 @@ function settle(form, levels) {
   }
   const lines = Object.keys(levels).sort().filter((name) => levels[name]).map((name) => `${name} = ${levels[name]}\n`);
   form.querySelector('details pre').textContent = lines.join('');
-  queueMicrotask(() => form.dispatchEvent(new Event('input')));
 }
 
 function paragraph(text, kind = '') {
