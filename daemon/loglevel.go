@@ -109,7 +109,7 @@ func editLevels(path string, levels map[string]string) error {
 	}
 	if _, err := fileset.WriteFile(path, text, mode); err != nil {
 		return &transporter.Error{Code: transporter.Conflict, Detail: string(text),
-			Message: fmt.Sprintf("fastxd cannot write %s (%s); put this text there yourself", path, cause(err))}
+			Message: fmt.Sprintf("%s cannot be written (%s); put this text there yourself", path, cause(err))}
 	}
 	return nil
 }
@@ -129,7 +129,7 @@ func levelText(path string, levels map[string]string) ([]byte, fs.FileMode, erro
 		old, err = []byte(render.Header+"\n# A level for each component; ** is all others.\n\n"), nil
 	}
 	if err != nil {
-		return nil, 0, transporter.Errorf(transporter.Conflict, "fastxd cannot read %s: %s", path, cause(err))
+		return nil, 0, transporter.Errorf(transporter.Conflict, "%s cannot be read (%s); make it readable for the account that fastxd runs as", path, cause(err))
 	}
 	text, problems := render.Edit(f, old)
 	if problems.HasErrors() {

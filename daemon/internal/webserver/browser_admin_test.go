@@ -161,10 +161,11 @@ func TestABrowserLooksThroughTheConfiguration(t *testing.T) {
 	b.Click(`.levels [type=submit]`)
 	b.Until(`document.querySelector('.outcome').textContent.includes('generation 4 runs with it')`)
 	b.Until(`document.querySelector('.levels [type=submit]').disabled && document.querySelector('.levels details pre').textContent.includes('user = warn')`)
-	w.fake.failing("loglevel", &transporter.Error{Code: transporter.Conflict, Message: "fastxd cannot write /etc/fastx/loglevel.ini (read-only file system); put this text there yourself", Detail: "# ours\n** = info\nuser = error\n"})
+	w.fake.failing("loglevel", &transporter.Error{Code: transporter.Conflict, Message: "/etc/fastx/loglevel.ini cannot be written (read-only file system); put this text there yourself", Detail: "# ours\n** = info\nuser = error\n"})
 	b.Do(chromedp.Evaluate[chromedp.Void](`(() => { const s = document.querySelector('select[name=user]'); s.value = 'error'; s.dispatchEvent(new Event('input', { bubbles: true })); })()`))
 	b.Click(`.levels [type=submit]`)
 	b.Until(`document.querySelector('.outcome pre')?.textContent.includes('user = error')`)
+	b.Do(chromedp.Evaluate[chromedp.Void](`document.querySelector('.outcome').scrollIntoView({ block: 'center' })`))
 	b.Shoot("admin-loglevel")
 	b.WantNoComplaints("409")
 
