@@ -115,7 +115,8 @@ func precise(req transporter.AuthorizeRequest) transporter.Action {
 	return req.Action
 }
 
-// allowed compares the caller's level with what the action takes.
+// allowed compares the caller's level with what the action takes. A session whose record was lost has
+// no owner: it is somebody else's to everyone.
 func (c caller) allowed(r rule, req transporter.AuthorizeRequest) error {
 	need := r.own
 	if r.others > 0 && req.Owner != c.user {
@@ -134,8 +135,6 @@ func complete(r rule, req transporter.AuthorizeRequest) error {
 		return transporter.Errorf(transporter.Invalid, "say which application or command to start")
 	case r.others > 0 && !ticket.IsID(req.Session):
 		return transporter.Errorf(transporter.Invalid, "%q is not the id of a session", req.Session)
-	case r.others > 0 && req.Owner == "":
-		return transporter.Errorf(transporter.Invalid, "the request does not say whose session it is")
 	case r.ticket == ticket.Drain && req.Node == "":
 		return transporter.Errorf(transporter.Invalid, "say which node to drain")
 	case r.ticket == ticket.LogLevel && req.Node == "":
