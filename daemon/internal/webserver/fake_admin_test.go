@@ -3,9 +3,18 @@ package webserver
 import (
 	"context"
 	"maps"
+	"slices"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
+)
+
+// What people may do, by level.
+var (
+	limited  = []transporter.Action{transporter.ActStart, transporter.ActConnect, transporter.ActTerminate, transporter.ActRead, transporter.ActMessage}
+	full     = append(slices.Clone(limited), transporter.ActCommand)
+	operator = append(slices.Clone(full), transporter.ActAll, transporter.ActBroadcast)
+	admin    = append(slices.Clone(operator), transporter.ActNodes, transporter.ActConfig, transporter.ActDrain, transporter.ActLogLevel)
 )
 
 // message says what a launcher would say, to everyone who listens.

@@ -22,14 +22,6 @@ const (
 	password = "open sesame"
 )
 
-// What people may do, by level.
-var (
-	limited  = []transporter.Action{transporter.ActStart, transporter.ActConnect, transporter.ActTerminate, transporter.ActRead, transporter.ActMessage}
-	full     = append(slices.Clone(limited), transporter.ActCommand)
-	operator = append(slices.Clone(full), transporter.ActAll, transporter.ActBroadcast)
-	admin    = append(slices.Clone(operator), transporter.ActNodes, transporter.ActConfig, transporter.ActDrain, transporter.ActLogLevel)
-)
-
 // fake is a user component, a manager and a launcher that hold everything in memory.
 // Each answers on the transporter, as the real ones do.
 type fake struct {
