@@ -99,7 +99,7 @@ func (l *Launcher) recordOf(o *ticket.Order) session.Record {
 	return session.Record{
 		Format: session.Format, ID: o.Session, Node: l.opts.Node, User: o.User, Name: o.Name, App: o.App,
 		Command: o.Command, Geometry: o.Geometry, MaxGeometry: o.MaxGeometry, Params: maps.Clone(o.Params),
-		StartDBus: o.StartDBus, WindowManager: session.NeedsWindowManager(o.Command, o.Geometry),
+		StartDBus: o.StartDBus, Clean: o.Clean, WindowManager: session.NeedsWindowManager(o.Command, o.Geometry),
 		Created: l.opts.Now().UTC(), Account: l.opts.Account,
 		Dir: session.Dir(run, o.Session), Socket: session.LauncherSocket(run), TempDir: l.opts.Dirs.Temp,
 		BootID: l.boot, State: string(transporter.Pending),
@@ -109,7 +109,7 @@ func (l *Launcher) recordOf(o *ticket.Order) session.Record {
 // sameOrder reports whether two records stand for the same order.
 func sameOrder(a, b session.Record) bool {
 	return a.User == b.User && a.Name == b.Name && a.App == b.App && a.Command == b.Command &&
-		a.Geometry == b.Geometry && a.MaxGeometry == b.MaxGeometry && a.StartDBus == b.StartDBus &&
+		a.Geometry == b.Geometry && a.MaxGeometry == b.MaxGeometry && a.StartDBus == b.StartDBus && a.Clean == b.Clean &&
 		maps.Equal(a.Params, b.Params)
 }
 

@@ -153,6 +153,7 @@ type StartRequest struct {
 	Geometry string            `json:"geometry,omitempty"`
 	Name     string            `json:"name,omitempty"`
 	Params   map[string]string `json:"params,omitempty"`
+	Clean    bool              `json:"clean,omitempty"` // without the user's own start-up files
 }
 
 // AuthorizeReply holds the signed ticket ("" for actions that need none) and who asked.
@@ -219,6 +220,7 @@ type Session struct {
 	Started  time.Time         `json:"started,omitzero"`
 	Clients  int               `json:"clients"`
 	Params   map[string]string `json:"params"`
+	Clean    bool              `json:"clean,omitempty"` // started without the user's own start-up files
 }
 
 // SessionsRequest asks for one user's sessions, or with User "" for everyone's,

@@ -62,16 +62,31 @@ func (s *supervisor) startManager(env []string) string {
 }
 
 // commandArgs runs the command in a login shell, so that the session gets what an ssh
-// login of that account gets, inside a message bus of its own if the record asks for it. The
-// C shell takes -l only alone; it reads the account's files without.
+// login of that account gets, inside a message bus of its own if the record asks for it.
 func commandArgs(rec *session.Record, dbusRunSession string) []string {
-	sh := shell(rec.Account)
-	args := []string{sh, "-l", "-c", rec.Command}
-	if strings.HasSuffix(filepath.Base(sh), "csh") {
-		args = []string{sh, "-c", rec.Command}
-	}
+	args := append(shellArgs(shell(rec.Account), rec.Clean), "-c", rec.Command)
 	if rec.StartDBus && dbusRunSession != "" {
 		return append([]string{dbusRunSession, "--"}, args...)
 	}
 	return args
+}
+
+// shellArgs starts a shell as a login does, or clean: so that it reads none of the account's
+// own files. A clean shell that nothing is known of is left alone, and sh runs in its place.
+func shellArgs(sh string, clean bool) []string {
+	name := filepath.Base(sh)
+	switch {
+	case strings.HasSuffix(name, "csh") && clean:
+		return []string{sh, "-f"}
+	case strings.HasSuffix(name, "csh"): // takes -l only alone; it reads the account's files without
+		return []string{sh}
+	case !clean:
+		return []string{sh, "-l"}
+	case name == "bash":
+		return []string{sh, "--noprofile", "--norc"}
+	case name == "zsh":
+		return []string{sh, "-f"}
+	default:
+		return []string{plainShell}
+	}
 }
