@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"html/template"
@@ -33,7 +34,7 @@ type page struct {
 
 func newPage() (*page, error) {
 	templates, err := template.New("").Funcs(template.FuncMap{
-		"tone": tone, "initial": initial, "stateName": stateName, "title": title, "moment": moment, "live": live,
+		"tone": tone, "initial": initial, "stateName": stateName, "title": title, "moment": moment, "live": live, "sentence": sentence,
 	}).ParseFS(assets, "templates/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("read the page's templates: %w", err)
@@ -108,9 +109,28 @@ type sessionList struct {
 
 type sessionPage struct {
 	frame
-	Session transporter.Session
-	Viewer  bool // noVNC is there
-	Log     []string
+	Session   transporter.Session
+	Viewer    bool // noVNC is there
+	Log       []string
+	Failed    bool // it has ended, and not in good order
+	MayRepeat bool // whether the one who looks may start the same again
+}
+
+// Order is what starts the same session again, as JSON.
+func (p sessionPage) Order(clean bool) (string, error) {
+	o := struct {
+		App      string            `json:"app,omitempty"`
+		Command  string            `json:"command,omitempty"`
+		Geometry string            `json:"geometry,omitempty"`
+		Name     string            `json:"name,omitempty"`
+		Params   map[string]string `json:"params,omitempty"`
+		Clean    bool              `json:"clean,omitempty"`
+	}{App: p.Session.App, Name: p.Session.Name, Params: p.Session.Params, Clean: clean}
+	if o.App == "" {
+		o.Command, o.Geometry = p.Session.Command, p.Session.Geometry
+	}
+	data, err := json.Marshal(o)
+	return string(data), err
 }
 
 type messagePage struct {
@@ -288,6 +308,8 @@ func (w *Webserver) sessionPage(rw http.ResponseWriter, r *http.Request) error {
 	p := sessionPage{frame: w.frame(r, title(s), "", who), Session: s, Viewer: w.hasNoVNC()}
 	switch {
 	case !live(s):
+		p.Failed = failed(s)
+		p.MayRepeat = s.App != "" && who.may(transporter.ActStart) || s.App == "" && who.may(transporter.ActCommand)
 		p.Log, err = w.as(who).Log(r.Context(), s.ID)
 		if err != nil { // the reason alone is worth showing
 			w.o.Log.Info("a session's log cannot be shown", "session", s.ID, "error", err)
@@ -319,6 +341,17 @@ func cleanNext(next string) string {
 }
 
 func live(s transporter.Session) bool { return s.State != transporter.Ended }
+
+// failed reports whether a session ended for another reason than that its command did, or that
+// somebody or a rule ended it: such reasons begin with "ended".
+func failed(s transporter.Session) bool {
+	switch {
+	case s.State != transporter.Ended, s.Reason == "", s.Reason == "the command ended":
+		return false
+	default:
+		return !strings.HasPrefix(s.Reason, "ended ")
+	}
+}
 
 // title is what a session is called when nobody named it.
 func title(s transporter.Session) string { return cmp.Or(s.Name, s.App, s.Command, s.ID) }

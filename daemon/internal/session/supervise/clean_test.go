@@ -70,6 +70,14 @@ func TestEveryShellHasItsWayToReadNothing(t *testing.T) {
 			t.Errorf("%q: %s, want %s", shell, got, want)
 		}
 	}
+	for command, want := range map[string]string{
+		"xterm -ls": "xterm +ls", "exec /usr/bin/xterm -bg red -ls -e top": "exec /usr/bin/xterm -bg red +ls -e top",
+		"ls -ls": "ls -ls", "xterm; ls -ls": "xterm; ls -ls", "xterm -lsx": "xterm -lsx",
+	} {
+		if got := noLoginShell(command); got != want {
+			t.Errorf("%q becomes %q, want %q", command, got, want)
+		}
+	}
 	usual := environment(&session.Record{Dir: "/d", Account: session.Account{Shell: "/bin/zsh"}}, ":7", "/no/such/root/")
 	if !slices.Contains(usual, "SHELL=/bin/zsh") || slices.ContainsFunc(usual, func(v string) bool { return strings.HasPrefix(v, "XDG_CONFIG_HOME=") }) {
 		t.Errorf("a session that is not clean gets %q", usual)
