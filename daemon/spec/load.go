@@ -50,6 +50,7 @@ func Load(in Input) (*Config, diag.List) {
 	l.htpasswd()
 	l.https()
 	l.logLevel()
+	l.icons()
 	l.removed()
 	l.others()
 	l.checkApps() // 4

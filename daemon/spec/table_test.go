@@ -92,6 +92,7 @@ func TestEveryActedSettingLandsInConfig(t *testing.T) {
 		{"performance/probe.ini": "sessions_total = 1\n"},
 		{"htpasswd": "alice:$2y$05$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234\n"},
 		{"nats-server.conf": "port: 4222\n"},
+		{"icons/probe.svg": "<svg/>"},
 	} {
 		for _, field := range difference(t, nothing, files) {
 			reached[field] = true

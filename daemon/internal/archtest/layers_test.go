@@ -94,6 +94,7 @@ var layers = map[string]reasons{
 	"daemon/internal/session/supervise": {
 		"daemon/internal/session": "the record, the lock and the protocol; nothing else, to stay small",
 	},
+	"daemon/internal/rfb": {},
 	"daemon/internal/display": {
 		"daemon/internal/session":     "descriptors travel as they do from a supervisor",
 		"daemon/internal/transporter": "a rendezvous is part of the messages",
@@ -109,6 +110,7 @@ var layers = map[string]reasons{
 		"daemon/internal/display":     "viewers meet displays there",
 		"daemon/internal/generation":  "it serves what one says",
 		"daemon/internal/reload":      "it is a service",
+		"daemon/internal/rfb":         "it takes thumbnails of displays",
 		"daemon/internal/ticket":      "display tickets",
 		"daemon/internal/transporter": "the way to all other components",
 		"daemon/spec":                 "what the files mean",
@@ -131,6 +133,7 @@ var layers = map[string]reasons{
 		"daemon/internal/ticket":      "it alone signs",
 		"daemon/internal/transporter": "the way to all other components",
 		"daemon/spec":                 "what the files mean",
+		"daemon/spec/syntax":          "preferences are files of the same grammar",
 		"golang.org/x/crypto/bcrypt":  "htpasswd",
 		"golang.org/x/time/rate":      "guesses are limited",
 	},

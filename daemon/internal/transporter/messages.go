@@ -16,6 +16,7 @@ var (
 	UserLogout    = Endpoint[LogoutRequest, Empty]{Subject: "fx.v1.user.logout", Queue: "user"}
 	UserApps      = Endpoint[AppsRequest, AppsReply]{Subject: "fx.v1.user.apps", Queue: "user"}
 	UserAuthorize = Endpoint[AuthorizeRequest, AuthorizeReply]{Subject: "fx.v1.user.authorize", Queue: "user"}
+	UserPrefers   = Endpoint[PreferencesRequest, Preferences]{Subject: "fx.v1.user.prefers", Queue: "user"}
 
 	ManagerStart     = Endpoint[TicketRequest, Session]{Subject: "fx.v1.manager.start", Queue: "manager", Once: true}
 	ManagerTerminate = Endpoint[TicketRequest, Session]{Subject: "fx.v1.manager.terminate", Queue: "manager", Once: true}
@@ -116,7 +117,19 @@ type App struct {
 	Command  string   `json:"command"`
 	Geometry string   `json:"geometry"`
 	Icon     string   `json:"icon"`
+	Category string   `json:"category"`
 	Groups   []string `json:"groups"`
+}
+
+// PreferencesRequest asks what the holder of a token likes on the page, or with Set changes it.
+type PreferencesRequest struct {
+	Token string       `json:"token"`
+	Set   *Preferences `json:"set,omitempty"`
+}
+
+// Preferences are what a user likes on the page.
+type Preferences struct {
+	Favourites []string `json:"favourites"` // ids of applications, in the user's order
 }
 
 // Action is something a user may be allowed to do.
@@ -178,6 +191,7 @@ type DrainRequest struct {
 type ConnectRequest struct {
 	Ticket string     `json:"ticket"`
 	Meet   Rendezvous `json:"meet"`
+	Peek   bool       `json:"peek,omitempty"` // for a glance of seconds: nobody counts as looking on
 }
 
 // Rendezvous is where a webserver waits for a launcher to bring it a display,
