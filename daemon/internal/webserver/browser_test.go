@@ -24,7 +24,7 @@ import (
 
 var (
 	novncDir = flag.String("novnc", cmp.Or(os.Getenv("FX_NOVNC_DIR"), "/usr/share/novnc"), "where the distribution's noVNC is")
-	shotsDir = flag.String("shots", "", "keep screenshots of every page in this folder")
+	shotsDir = flag.String("shots", os.Getenv("FX_SHOTS_DIR"), "keep screenshots of every page in this folder")
 )
 
 // browser is a tab of a real one. It notes every complaint: a violated
@@ -110,7 +110,7 @@ func (b *browser) shoot(name string) {
 		name          string
 		width, height int64
 		dark          bool
-	}{{"light", 1100, 760, false}, {"dark", 1100, 760, true}, {"phone", 390, 780, false}} {
+	}{{"light", 1100, 760, false}, {"dark", 1100, 760, true}, {"phone", 390, 780, false}, {"phone-dark", 390, 780, true}} {
 		b.look(look.width, look.height, look.dark)
 		png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 		if err != nil {
@@ -176,6 +176,7 @@ func TestABrowserSignsInStartsAndSees(t *testing.T) {
 	b.shoot("home")
 	b.do(chromedp.Navigate(w.url + "/?all=1"))
 	b.until(`document.querySelectorAll('.session').length == 3`)
+	b.until(`!document.querySelector('.thumb')`) // what everyone does is nobody's business
 	b.do(chromedp.Click(chromedp.CSS("summary")))
 	b.shoot("home-all")
 
@@ -197,7 +198,7 @@ func TestABrowserSignsInStartsAndSees(t *testing.T) {
 	b.until(`document.querySelector('.log')?.textContent.includes('line two')`)
 	b.shoot("ended")
 	b.do(chromedp.Click(chromedp.CSS(`[data-remove]`)))
-	b.until(`location.pathname == '/' && document.querySelector('.sessions')`)
+	b.until(`location.pathname == '/' && document.querySelector('#sessions')`)
 	b.until(`!document.querySelector('#s-` + id + `')`)
 
 	b.do(chromedp.Click(chromedp.CSS(`#s-` + starting.ID + ` [data-end]`)))

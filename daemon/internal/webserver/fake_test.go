@@ -50,6 +50,8 @@ type fake struct {
 	drained  map[string]bool
 	logins   []transporter.LoginRequest
 	logs     []string
+	liked    map[string][]string // favourites by user
+	peeks    int                 // how often a display was asked for to glance at it
 }
 
 func newFake(t testing.TB, hub *transporter.Hub, log *slog.Logger) *fake {
@@ -60,7 +62,7 @@ func newFake(t testing.TB, hub *transporter.Hub, log *slog.Logger) *fake {
 	}
 	f := &fake{
 		t: t, key: key, rfb: echoRFB,
-		fail: map[string]error{}, revoked: map[string]bool{}, drained: map[string]bool{},
+		fail: map[string]error{}, revoked: map[string]bool{}, drained: map[string]bool{}, liked: map[string][]string{},
 		people: map[string]transporter.Identity{
 			"ann":  {User: "ann", Level: "full", Groups: []string{"staff"}, May: full},
 			"lim":  {User: "lim", Level: "limited", May: limited},
@@ -85,6 +87,7 @@ func newFake(t testing.TB, hub *transporter.Hub, log *slog.Logger) *fake {
 	serve(t, user, transporter.UserLogout, f.logout)
 	serve(t, user, transporter.UserApps, f.listApps)
 	serve(t, user, transporter.UserAuthorize, f.authorize)
+	serve(t, user, transporter.UserPrefers, f.prefers)
 	serve(t, manager, transporter.ManagerStart, f.start)
 	serve(t, manager, transporter.ManagerTerminate, f.terminate)
 	serve(t, manager, transporter.ManagerSessions, f.list)
@@ -195,6 +198,22 @@ func (f *fake) listApps(_ context.Context, r transporter.AppsRequest) (transport
 	defer f.mu.Unlock()
 	_, err := f.who(r.Token)
 	return transporter.AppsReply{Apps: f.apps}, err
+}
+
+func (f *fake) prefers(_ context.Context, r transporter.PreferencesRequest) (transporter.Preferences, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	id, err := f.who(r.Token)
+	if err == nil {
+		err = f.fail["prefers"]
+	}
+	if err != nil {
+		return transporter.Preferences{}, err
+	}
+	if r.Set != nil {
+		f.liked[id.User] = r.Set.Favourites
+	}
+	return transporter.Preferences{Favourites: f.liked[id.User]}, nil
 }
 
 var kindOf = map[transporter.Action]ticket.Kind{
@@ -355,6 +374,9 @@ func (f *fake) connect(ctx context.Context, r transporter.ConnectRequest) (trans
 	}
 	f.mu.Lock()
 	spent, broken := f.revoked[c.ID], f.fail["connect"]
+	if r.Peek {
+		f.peeks++
+	}
 	f.revoked[c.ID] = true
 	f.mu.Unlock()
 	if broken != nil {

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"html/template"
 	"maps"
 	"net/http"
@@ -34,7 +33,7 @@ type page struct {
 
 func newPage() (*page, error) {
 	templates, err := template.New("").Funcs(template.FuncMap{
-		"tone": tone, "initial": initial, "stateName": stateName, "title": title, "moment": moment, "live": live, "sentence": sentence,
+		"stateName": stateName, "title": title, "moment": moment, "live": live, "sentence": sentence,
 	}).ParseFS(assets, "templates/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("read the page's templates: %w", err)
@@ -93,20 +92,6 @@ type signInPage struct {
 	Challenge               *transporter.Challenge
 }
 
-type homePage struct {
-	frame
-	List                sessionList
-	Apps                []transporter.App
-	MayStart, MayFreely bool
-}
-
-type sessionList struct {
-	*words
-	Sessions    []transporter.Session
-	All, MayAll bool
-	Now         time.Time
-}
-
 type sessionPage struct {
 	frame
 	Session   transporter.Session
@@ -156,7 +141,9 @@ func (w *Webserver) pageRoutes(mux *http.ServeMux) {
 		"POST /login":             w.pageLogin,
 		"GET /login":              toHome,
 		"GET /sessions/{id}":      w.sessionPage,
-		"GET /fragments/sessions": w.sessionsFragment,
+		"GET /fragments/sessions": fragment(w, "sessions", w.listFor),
+		"GET /fragments/apps":     fragment(w, "apps", w.appListFor),
+		"GET /icons/{name}":       w.serveIcon,
 		"GET /static/":            w.serveStatic,
 		"GET /novnc/{file...}":    w.serveNoVNC,
 		"/":                       func(http.ResponseWriter, *http.Request) error { return errNoPage },
@@ -243,58 +230,6 @@ func sentence(s string) string {
 	return string(unicode.ToUpper(r)) + strings.TrimSuffix(s[n:], ".") + "."
 }
 
-func (w *Webserver) home(rw http.ResponseWriter, r *http.Request) error {
-	who, err := w.caller(r)
-	if err != nil {
-		return err
-	}
-	list, err := w.listFor(r, who)
-	if err != nil {
-		return err
-	}
-	apps, err := w.appsOf(r, who)
-	if err != nil {
-		return err
-	}
-	return w.render(rw, http.StatusOK, "home.html", homePage{
-		frame: w.frame(r, list.T("sessions"), "home.js", who), List: list,
-		Apps: apps, MayStart: who.may(transporter.ActStart), MayFreely: who.may(transporter.ActCommand),
-	})
-}
-
-// sessionsFragment is the list alone: what the page puts in place of the old one when
-// something has changed, so that there is one way to draw a session.
-func (w *Webserver) sessionsFragment(rw http.ResponseWriter, r *http.Request) error {
-	who, err := w.caller(r)
-	if err == nil {
-		var list sessionList
-		if list, err = w.listFor(r, who); err == nil {
-			return w.render(rw, http.StatusOK, "sessions", list)
-		}
-	}
-	w.fail(rw, r, err) // it is a script that asks
-	return nil
-}
-
-// listFor sorts what is alive before what has ended, and new before old.
-func (w *Webserver) listFor(r *http.Request, who *caller) (sessionList, error) {
-	all, err := wantsAll(r, who)
-	if err != nil {
-		return sessionList{}, err
-	}
-	sessions, err := w.sessions(r.Context(), who, all)
-	slices.SortStableFunc(sessions, func(a, b transporter.Session) int {
-		if live(a) != live(b) {
-			if live(a) {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Or(b.Created.Compare(a.Created), strings.Compare(a.ID, b.ID))
-	})
-	return sessionList{words: w.page.wordsFor(r), Sessions: sessions, All: all, MayAll: who.may(transporter.ActAll), Now: w.o.Now()}, err
-}
-
 // sessionPage shows a session's display, or why there is none.
 func (w *Webserver) sessionPage(rw http.ResponseWriter, r *http.Request) error {
 	who, err := w.caller(r)
@@ -355,21 +290,6 @@ func failed(s transporter.Session) bool {
 
 // title is what a session is called when nobody named it.
 func title(s transporter.Session) string { return cmp.Or(s.Name, s.App, s.Command, s.ID) }
-
-func initial(name string) string {
-	r, _ := utf8.DecodeRuneInString(strings.TrimSpace(name))
-	if r == utf8.RuneError || !unicode.IsPrint(r) {
-		return "?"
-	}
-	return string(unicode.ToUpper(r))
-}
-
-// tone gives each name one of eight colours, always the same.
-func tone(name string) uint32 {
-	h := fnv.New32a()
-	h.Write([]byte(name))
-	return h.Sum32() % 8
-}
 
 // stateName is the key of a state's name.
 func stateName(s transporter.State) string {

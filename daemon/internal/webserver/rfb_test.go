@@ -21,6 +21,9 @@ type screen struct {
 	texts []string
 }
 
+// plainScreen is one to look at, all of one colour.
+var plainScreen = &screen{width: 640, height: 400, pixel: func(int, int) [3]byte { return [3]byte{200, 40, 40} }}
+
 // pressed returns the keysyms that went down so far.
 func (s *screen) pressed() []uint32 {
 	s.mu.Lock()

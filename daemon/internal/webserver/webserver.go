@@ -73,6 +73,8 @@ type settings struct {
 	listen string
 	https  spec.HTTPS
 	cert   *certificate // nil when TLS is off
+	icons  map[string]icon
+	iconOf map[string]string // by application
 }
 
 // New opens the place where displays arrive and listens for the news of the other
@@ -126,6 +128,7 @@ func (w *Webserver) Ready() bool { return w.running.Load() && w.front.isOpen() }
 // fails there refuses the generation while the old address goes on being served.
 func (w *Webserver) Prepare(_ context.Context, gen *generation.Generation) (reload.Change, error) {
 	next := &settings{listen: gen.Config.Env.Listen, https: gen.Config.HTTPS}
+	next.icons, next.iconOf = iconsOf(gen.Config)
 	if next.listen == "" {
 		next.listen = defaultListen
 	}
