@@ -61,6 +61,10 @@ func TestOrderIsComplete(t *testing.T) {
 			transporter.StartRequest{App: "small"},
 			ticket.Order{Name: "small", App: "small", Command: "s", Geometry: "640x480", Profile: "tiny", MaxGeometry: "640x480", PerUser: 1},
 		},
+		"without the user's own start-up files": {
+			transporter.StartRequest{App: "wall", Clean: true},
+			ticket.Order{Name: "wall", App: "wall", Command: "w", Geometry: "7680x4320", Profile: "free", Clean: true},
+		},
 		"a profile without limits": {
 			transporter.StartRequest{App: "wall"},
 			ticket.Order{Name: "wall", App: "wall", Command: "w", Geometry: "7680x4320", Profile: "free"},

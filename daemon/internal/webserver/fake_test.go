@@ -373,7 +373,7 @@ func (f *fake) connect(ctx context.Context, r transporter.ConnectRequest) (trans
 		return transporter.Empty{}, err
 	}
 	f.mu.Lock()
-	spent, broken := f.revoked[c.ID], f.fail["connect"]
+	spent, broken, rfb := f.revoked[c.ID], f.fail["connect"], f.rfb
 	if r.Peek {
 		f.peeks++
 	}
@@ -397,7 +397,7 @@ func (f *fake) connect(ctx context.Context, r transporter.ConnectRequest) (trans
 	go func() {
 		defer delivery.Close("the session has ended")
 		defer ours.Close()
-		f.rfb(ours)
+		rfb(ours)
 	}()
 	return transporter.Empty{}, nil
 }
