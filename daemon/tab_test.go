@@ -233,9 +233,14 @@ func redShare(img image.Image) float64 {
 	return float64(red) / float64(bounds.Dx()*bounds.Dy())
 }
 
-// shoot keeps screenshots of a page as a desk, a dark one, and a phone, light and dark, show it.
+// shoot looks at a page as a desk and a phone, light and dark, show it: everybody has to be able to use
+// it, and a screenshot is kept.
 func (b *tab) shoot(name string) {
 	b.t.Helper()
+	script, err := os.ReadFile("internal/webserver/testdata/a11y.js")
+	if err != nil {
+		b.t.Fatal(err)
+	}
 	for _, l := range []struct {
 		name          string
 		width, height int64
@@ -243,6 +248,9 @@ func (b *tab) shoot(name string) {
 	}{{"desk", 1100, 860, false}, {"desk-dark", 1100, 860, true}, {"phone", 390, 780, false}, {"phone-dark", 390, 780, true}} {
 		b.look(l.width, l.height, l.dark)
 		b.screenshot(name + "-" + l.name)
+		for _, problem := range eval[[]string](b, string(script)) {
+			b.t.Errorf("%s, %s: %s", name, l.name, problem)
+		}
 	}
 	b.look(1100, 860, false)
 }

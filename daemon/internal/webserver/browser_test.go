@@ -50,7 +50,10 @@ func newBrowser(t *testing.T) *browser {
 	t.Cleanup(cancel)
 	b := &browser{t: t, ctx: ctx}
 	b.do(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
-		_, err := cdp.Call(ctx, t, log.Enable, cdp.Empty{})
+		if _, err := cdp.Call(ctx, t, log.Enable, cdp.Empty{}); err != nil {
+			return chromedp.Void{}, err
+		}
+		_, err := cdp.Call(ctx, t, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 		return chromedp.Void{}, err
 	})
 	if err := chromedp.Listen(ctx, b.hear); err != nil {
@@ -100,18 +103,22 @@ func (b *browser) look(width, height int64, dark bool) {
 	})
 }
 
-// shoot keeps screenshots of a page as a desk, a dark one, and a phone show it.
+// shoot looks at a page as a desk and a phone, light and dark, show it: everybody has to be able to
+// use it, and a screenshot is kept.
 func (b *browser) shoot(name string) {
 	b.t.Helper()
-	if *shotsDir == "" {
-		return
-	}
 	for _, look := range []struct {
 		name          string
 		width, height int64
 		dark          bool
 	}{{"light", 1100, 760, false}, {"dark", 1100, 760, true}, {"phone", 390, 780, false}, {"phone-dark", 390, 780, true}} {
 		b.look(look.width, look.height, look.dark)
+		for _, problem := range b.accessibility() {
+			b.t.Errorf("%s, %s: %s", name, look.name, problem)
+		}
+		if *shotsDir == "" {
+			continue
+		}
 		png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 		if err != nil {
 			b.t.Fatal(err)
