@@ -61,7 +61,6 @@ func TestADisplayOpensInEveryAllowedWay(t *testing.T) {
 		"odd case":      {"", []option{bearer(token), header("Origin", strings.Replace(w.url, "https", "HTTPS", 1))}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			ws, _, err := w.dial(s.ID, how.query, how.options...)
 			if err != nil {
 				t.Fatal(err)
