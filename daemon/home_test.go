@@ -73,12 +73,14 @@ func TestTheHomePageShowsWhatRuns(t *testing.T) {
 	b.Shoot("home-real")
 
 	// Search: "/" goes there, accents do not matter, Enter goes to what was found.
-	b.Do(chromedp.KeyEvent("/"), chromedp.KeyEvent("ubers"))
+	b.press(key{"Slash", "/"})
+	b.Do(chromedp.KeyEvent("ubers"))
 	b.Until(`document.querySelectorAll('[data-find]:not([hidden])').length == 1 && document.querySelector('#found').textContent == '1 found.'`)
 	b.Screenshot()
 	b.Do(chromedp.KeyEvent(kb.Enter))
 	b.Until(`document.activeElement.textContent == 'Übersicht'`)
-	b.Do(chromedp.KeyEvent("/"), chromedp.KeyEvent("nothing at all"))
+	b.press(key{"Slash", "/"})
+	b.Do(chromedp.KeyEvent("nothing at all"))
 	b.Until(`document.querySelector('#found').className == 'empty'`)
 	b.Screenshot()
 	b.Do(chromedp.KeyEvent(kb.Escape))

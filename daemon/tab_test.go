@@ -71,7 +71,7 @@ func (b *tab) look(width, height int64, dark bool) {
 func (b *tab) signIn(n *node) {
 	b.t.Helper()
 	b.Do(chromedp.SendKeys(chromedp.CSS("#username"), n.User), chromedp.SendKeys(chromedp.CSS("#password"), n.Password+"\r"))
-	b.Until(`document.querySelector('#signout')`)
+	b.Until(`document.querySelector('#signout') && document.readyState == 'complete'`)
 }
 
 // permit grants or denies one of the browser's permissions.

@@ -141,7 +141,8 @@
     e.focus({ preventScroll: true, focusVisible: true });
     if (document.activeElement === e && looks() === plain) report('focus', e, 'looks the same when it has the keyboard');
   }
-  before?.focus?.({ preventScroll: true });
+  if (before && before !== document.body) before.focus({ preventScroll: true });
+  else document.activeElement?.blur();
   for (const e of focusable) {
     if (unheard(e) || !e.matches(controls)) continue;
     const box = (e.labels?.[0] && ['radio', 'checkbox'].includes(e.type) ? e.labels[0] : e).getBoundingClientRect();

@@ -31,7 +31,7 @@ func (w *Webserver) serveStatic(rw http.ResponseWriter, r *http.Request) error {
 		return errNoPage
 	}
 	rw.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	return serveData(rw, r, name, data, time.Time{})
+	return w.serveData(rw, r, name, data, time.Time{})
 }
 
 // hasNoVNC looks each time: it may be installed while we run.
@@ -54,24 +54,28 @@ func (w *Webserver) serveNoVNC(rw http.ResponseWriter, r *http.Request) error {
 		return errNoPage
 	}
 	rw.Header().Set("Cache-Control", "no-cache") // ask each time whether it was upgraded
-	return serveFile(rw, r, w.o.NoVNC, name, info.ModTime())
-}
-
-// serveFile serves one file. fs.FS takes no path that climbs out of it, however it
-// was written in the request.
-func serveFile(rw http.ResponseWriter, r *http.Request, files fs.FS, name string, modified time.Time) error {
-	if !fs.ValidPath(name) {
-		return errNoPage
-	}
-	data, err := fs.ReadFile(files, name)
+	// fs.FS takes no path that climbs out of it, however it was written in the request.
+	data, err := fs.ReadFile(w.o.NoVNC, name)
 	if err != nil {
 		return errNoPage
 	}
-	return serveData(rw, r, name, data, modified)
+	return w.serveData(rw, r, name, data, info.ModTime())
 }
 
-// serveData serves what a file of a kind that pages need holds.
-func serveData(rw http.ResponseWriter, r *http.Request, name string, data []byte, modified time.Time) error {
+// serveData serves a file that has one path, compressed for those who take that.
+func (w *Webserver) serveData(rw http.ResponseWriter, r *http.Request, name string, data []byte, modified time.Time) error {
+	rw.Header().Set("Vary", "Accept-Encoding")
+	if _, known := mimeTypes[path.Ext(name)]; known && takesGzip(r) {
+		if small := w.packed.get(r.URL.Path, modified, data); small != nil {
+			rw.Header().Set("Content-Encoding", "gzip")
+			data = small
+		}
+	}
+	return servePlain(rw, r, name, data, modified)
+}
+
+// servePlain serves what a file of a kind that pages need holds.
+func servePlain(rw http.ResponseWriter, r *http.Request, name string, data []byte, modified time.Time) error {
 	kind, known := mimeTypes[path.Ext(name)]
 	if !known {
 		return errNoPage

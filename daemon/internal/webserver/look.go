@@ -150,7 +150,7 @@ func (w *Webserver) serveTheme(rw http.ResponseWriter, r *http.Request) error {
 	rw.Header().Set("Cache-Control", caching)
 	// A picture that is opened by itself is a page of our origin; this one may do nothing.
 	rw.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'")
-	return serveData(rw, r, name, data, time.Time{})
+	return servePlain(rw, r, name, data, time.Time{}) // below any digest, so it is not kept compressed
 }
 
 // lookFragment is what an open page takes over, or nothing when it has that already.

@@ -1,11 +1,14 @@
 package webserver
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/browsertest"
@@ -92,4 +95,46 @@ func TestTheViewerRemembersItsSettings(t *testing.T) {
 	b.Until(`document.querySelector('#clipboard').open`)
 	b.Shoot("viewer-clipboard")
 	b.WantNoComplaints("willReadFrequently")
+}
+
+// TestTheKeyboardCanBeHadAndLeft goes to full screen, where the session gets every key, and leaves with three keys.
+func TestTheKeyboardCanBeHadAndLeft(t *testing.T) {
+	t.Parallel()
+	_, b, _, _ := openViewer(t)
+	b.Do(chromedp.Evaluate[chromedp.Void](`navigator.keyboard.lock = async () => { document.body.dataset.locked = 'yes'; }; navigator.keyboard.unlock = () => { document.body.dataset.locked = 'no'; }; undefined`))
+	b.Until(`document.activeElement.localName == 'canvas'`)
+	b.Do(chromedp.Click(chromedp.CSS("#full")))
+	b.Until(`document.fullscreenElement && document.body.dataset.locked == 'yes' && document.activeElement.localName == 'canvas'`)
+	for modifiers, k := range []string{"Control", "Alt", "Shift"} {
+		held := []int64{2, 3, 11}[modifiers]
+		b.Do(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+			_, err := cdp.Call(ctx, t, input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeRawKeyDown, Key: k, Code: k + "Left", Modifiers: held})
+			return chromedp.Void{}, err
+		})
+	}
+	b.Until(`!document.fullscreenElement && document.body.dataset.locked == 'no'`)
+	b.WantNoComplaints("willReadFrequently")
+}
+
+// TestACardWarns lets the list say what the session's own page does.
+func TestACardWarns(t *testing.T) {
+	t.Parallel()
+	b := browsertest.Open(t, *shotsDir)
+	w := newWorld(t, nil)
+	s := w.fake.add(transporter.Session{User: "ann", App: "xterm", Name: "Night run", State: transporter.Starting})
+	b.Do(chromedp.Navigate(w.url), chromedp.SendKeys(chromedp.CSS("#username"), "ann"), chromedp.SendKeys(chromedp.CSS("#password"), password+"\r"))
+	b.Until(`document.querySelector('.cards .session') && document.querySelector('.session .warning').hidden`)
+	// The list as a release draws it whose sessions have warnings.
+	b.Do(chromedp.Evaluate[chromedp.Void](`(() => { const real = window.fetch; window.fetch = async (...args) => {
+		const response = await real(...args);
+		if (!String(args[0]).startsWith('/fragments/sessions')) return response;
+		const warning = JSON.stringify({ at: new Date(Date.now() + 299_000), text: 'Ends soon:' }).replaceAll('"', '&#34;');
+		return new Response((await response.text()).replace('data-session="{', 'data-session="{&#34;warning&#34;:' + warning + ','));
+	}; })()`))
+	w.tell(s, false)
+	b.Until(`/^Ends soon: 4:\d\d$/.test(document.querySelector('.session .warning:not([hidden])').textContent)`)
+	b.Shoot("home-warning")
+	w.ws.events.tell("message", map[string]any{"text": "Welcome back."}, func(*stream) bool { return true })
+	b.Until(`document.querySelector('.banner').textContent.startsWith('From an administrator: Welcome back.')`)
+	b.WantNoComplaints("401")
 }

@@ -56,6 +56,7 @@ type Webserver struct {
 	events   *hub
 	audience *audience
 	thumbs   *thumbnails
+	packed   *packed
 	lobby    *display.Lobby
 	page     *page
 	handler  http.Handler
@@ -100,7 +101,7 @@ func newWebserver(o Options, l limits) (*Webserver, error) {
 	w := &Webserver{
 		o: o, limits: l, page: page, lobby: lobby,
 		front:  newFront(o.Log, l.first),
-		tokens: newTokens(o.Now), repeats: newRepeats(o.Now), events: newHub(), audience: newAudience(), thumbs: newThumbnails(o.Now),
+		tokens: newTokens(o.Now), repeats: newRepeats(o.Now), events: newHub(), audience: newAudience(), thumbs: newThumbnails(o.Now), packed: newPacked(),
 		changed: make(chan struct{}, 1),
 	}
 	w.stopping, w.stop = context.WithCancel(context.Background())

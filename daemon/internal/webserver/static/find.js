@@ -16,11 +16,14 @@ export function search() {
   for (const list of document.querySelectorAll('ul.cards, ul.rows, ul.apps')) {
     const empty = words.length > 0 && !list.querySelector('[data-find]:not([hidden])');
     list.hidden = empty;
-    if (list.previousElementSibling?.matches('h2, h3')) list.previousElementSibling.hidden = empty;
+    const group = list.closest('.group');
+    if (group) group.hidden = empty;
+    else if (list.previousElementSibling?.matches('h2')) list.previousElementSibling.hidden = empty;
   }
   const found = document.getElementById('found');
-  found.textContent = words.length ? t('find.found', matching().length) : '';
-  found.className = words.length && matching().length === 0 ? 'empty' : 'hidden';
+  const n = matching().length;
+  found.textContent = words.length ? (n ? t('find.found', n) : t('find.nothing')) : '';
+  found.className = words.length && n === 0 ? 'empty' : 'hidden';
 }
 
 field.addEventListener('input', search);
