@@ -178,8 +178,16 @@ func (n *api) Display(id string) net.Conn {
 	return conn
 }
 
-// TryDisplay opens a display WebSocket with the given header and query.
+// TryDisplay opens a display WebSocket with the given header and query, as a stream of RFB bytes.
 func (n *api) TryDisplay(id string, header http.Header, query string) (net.Conn, int, error) {
+	ws, status, err := n.dialDisplay(id, header, query)
+	if err != nil {
+		return nil, status, err
+	}
+	return websocket.NetConn(context.Background(), ws, websocket.MessageBinary), status, nil
+}
+
+func (n *api) dialDisplay(id string, header http.Header, query string) (*websocket.Conn, int, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	ws, resp, err := websocket.Dial(ctx, strings.Replace(n.URL, "http", "ws", 1)+"/api/v1/sessions/"+id+"/display"+query,
@@ -192,5 +200,5 @@ func (n *api) TryDisplay(id string, header http.Header, query string) (net.Conn,
 		return nil, status, err
 	}
 	ws.SetReadLimit(64 << 20)
-	return websocket.NetConn(context.Background(), ws, websocket.MessageBinary), status, nil
+	return ws, status, nil
 }

@@ -291,9 +291,12 @@ func TestEveryStarterApplicationRuns(t *testing.T) {
 			s := n.StartSession(map[string]any{"app": app.ID})
 			v := n.view(s.ID)
 			v.awaitColours(t, 2)
-			if now := n.AwaitState(s.ID, transporter.Running); now.Started.IsZero() || now.Clients != 1 {
-				t.Errorf("started %v, %d clients", now.Started, now.Clients)
-			}
+			n.Await("its viewer to be counted", func() error {
+				if now := n.AwaitState(s.ID, transporter.Running); now.Started.IsZero() || now.Clients != 1 {
+					return fmt.Errorf("started %v, %d clients", now.Started, now.Clients)
+				}
+				return nil
+			})
 			if app.Geometry != "rootless" && v.Screen.Bounds().Size().String() != sizeOf(app.Geometry) {
 				t.Errorf("the screen is %v, the application says %s", v.Screen.Bounds().Size(), app.Geometry)
 			}

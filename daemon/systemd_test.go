@@ -23,9 +23,13 @@ type machine struct {
 	container *dockertest.Resource
 }
 
+// accounts are those that fastxd runs as: as its unit has it, its sessions being children of its own, and
+// as root, its sessions being units of their own.
+var accounts = []string{"fastx", "root"}
+
 // startMachine makes the base image where it is missing, starts a container of it, puts
-// the programs and the unit where a package would, and starts the unit.
-func startMachine(t *testing.T) *machine {
+// the programs and the unit where a package would, and starts the unit, as an account.
+func startMachine(t *testing.T, account string) *machine {
 	t.Helper()
 	if binaries.err != nil {
 		t.Fatal(binaries.err)
@@ -51,7 +55,7 @@ func startMachine(t *testing.T) *machine {
 		}
 	})
 	m := &machine{api: newAPI(t), container: container}
-	m.install()
+	m.install(account)
 	m.URL = "https://" + container.Container.NetworkSettings.IPAddress + ":3300"
 	m.Must("systemctl", "start", "fastxd.service")
 	m.AwaitReady()
@@ -76,7 +80,7 @@ func baseImage(t *testing.T) [2]string {
 }
 
 // install does what the packages will do.
-func (m *machine) install() {
+func (m *machine) install(account string) {
 	m.t.Helper()
 	m.Await("systemd to be up", func() error {
 		out, err := m.Exec("systemctl", "is-system-running")
@@ -90,8 +94,9 @@ func (m *machine) install() {
 	}
 	m.copyIn("../images/units/fastxd.service", "/etc/systemd/system/fastxd.service", "0644")
 	m.Must("useradd", "--system", "--create-home", "--home-dir", "/var/lib/fastx", "--shell", "/bin/bash", "fastx")
-	m.Must("install", "-d", "-o", "fastx", "-g", "fastx", "-m", "0750", "/etc/fastx", "/var/fastx")
-	m.Must("sh", "-c", fmt.Sprintf("printf '%%s\\n' '%s' | runuser -u fastx -- fastxctl init /etc/fastx --user %s --password-stdin", m.Password, m.User))
+	m.Must("install", "-d", "-o", account, "-g", account, "-m", "0750", "/etc/fastx", "/var/fastx")
+	m.Must("sh", "-c", fmt.Sprintf("printf '%%s\\n' '%s' | runuser -u %s -- fastxctl init /etc/fastx --user %s --password-stdin", m.Password, account, m.User))
+	m.Must("sh", "-c", fmt.Sprintf("d=/etc/systemd/system/fastxd.service.d; mkdir -p $d; printf '[Service]\\nUser=%s\\nGroup=%s\\n' >$d/account.conf", account, account))
 	m.Must("sh", "-c", "mkdir -p /usr/lib/fastxd && echo FX_LOCAL_DIR=/var/lib/fastx-local > /usr/lib/fastxd/defaults.env")
 	m.Must("systemctl", "daemon-reload")
 }
@@ -135,7 +140,13 @@ func (m *machine) Must(args ...string) string {
 
 // TestDrillUnderSystemd kills, restarts, stops and starts the unit while sessions run and start.
 func TestDrillUnderSystemd(t *testing.T) {
-	m := startMachine(t)
+	for _, account := range accounts {
+		t.Run(account, func(t *testing.T) { drillUnderSystemd(t, account) })
+	}
+}
+
+func drillUnderSystemd(t *testing.T, account string) {
+	m := startMachine(t, account)
 	before, during := crowd()
 	ids := m.startMany(before)
 	for _, id := range ids {

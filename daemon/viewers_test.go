@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -147,4 +148,29 @@ func (n *node) xserver(id string) int {
 		return pid > 1
 	})
 	return pid
+}
+
+// TestManyViewersComeInTheSameMoment opens many displays of one session at once: an X server's queue is short.
+func TestManyViewersComeInTheSameMoment(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	s := n.StartSession(map[string]any{"app": "xterm"})
+	n.AwaitState(s.ID, transporter.Running)
+	n.Token()
+	var all sync.WaitGroup
+	for i := range 40 {
+		all.Go(func() {
+			conn, status, err := n.TryDisplay(s.ID, n.bearer(), "")
+			if err != nil {
+				t.Errorf("viewer %d: status %d: %v", i, status, err)
+				return
+			}
+			defer conn.Close()
+			hello := make([]byte, len(rfbVersion))
+			if _, err := io.ReadFull(conn, hello); err != nil || string(hello) != rfbVersion {
+				t.Errorf("viewer %d reads %q, %v", i, hello, err)
+			}
+		})
+	}
+	all.Wait()
 }

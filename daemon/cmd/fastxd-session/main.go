@@ -33,7 +33,8 @@ func main() {
 	}
 	debug.SetGCPercent(gcPercent)
 	if autopsy {
-		exit(supervise.Autopsy())
+		supervise.Autopsy()
+		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -41,14 +42,8 @@ func main() {
 	if err == nil {
 		err = supervise.Run(ctx, in)
 	}
-	exit(err)
-}
-
-// exit leaves an error as the last line of the log, which standard error is.
-func exit(err error) {
-	if err != nil {
+	if err != nil { // standard error is the log, and this its last line
 		fmt.Fprintln(os.Stderr, session.EndPrefix+err.Error())
 		os.Exit(1)
 	}
-	os.Exit(0)
 }

@@ -169,6 +169,7 @@ func TestCommandIsNotForPersons(t *testing.T) {
 		says string
 	}{
 		{[]string{"--help"}, 2, "fastxd-session takes no options; fastxd starts it, one for each session.\n"},
+		{[]string{"autopsy", "../x"}, 2, "fastxd-session takes no options; fastxd starts it, one for each session.\n"},
 		{[]string{"a", "b"}, 2, "fastxd-session takes no options; fastxd starts it, one for each session.\n"},
 		{nil, 1, "-- ended: descriptors 1 and 2 are no lock and no log; fastxd starts this program, not a person\n"},
 	} {
@@ -178,6 +179,17 @@ func TestCommandIsNotForPersons(t *testing.T) {
 		if !errors.As(err, &exit) || exit.ExitCode() != c.code || string(out) != c.says {
 			t.Errorf("%v: %v, %q", c.args, err, out)
 		}
+	}
+}
+
+func TestAnAutopsyThatFindsNothingSaysNothing(t *testing.T) {
+	s := prepare(t, "exec cat")
+	t.Cleanup(s.stop)
+	must(t, os.WriteFile(s.log, []byte("the last thing that was said\n"), 0o600))
+	s.cmd.Args = append(s.cmd.Args, "autopsy", s.rec.ID)
+	must(t, s.cmd.Run())
+	if lines, err := session.Tail(s.log, 10); len(lines) != 1 || err != nil {
+		t.Errorf("the log holds %q, %v", lines, err)
 	}
 }
 

@@ -88,6 +88,9 @@ func loginName(uid uint32) (string, error) {
 	return u.Username, nil
 }
 
+// terminatePatience is how long a session may take to end.
+const terminatePatience = time.Minute
+
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /v1/status", answer(http.StatusOK, func(r *http.Request) (any, error) {
@@ -117,7 +120,10 @@ func (s *Server) routes() http.Handler {
 		return logReply{listed(lines)}, err
 	}))
 	mux.Handle("DELETE /v1/sessions/{id}", s.cluster(http.StatusOK, func(r *http.Request, c Cluster) (any, error) {
-		return c.Terminate(r.Context(), r.PathValue("id"))
+		// A command that ignores the first signals takes its time, and so does one that has to be killed.
+		ctx, cancel := context.WithTimeout(r.Context(), terminatePatience)
+		defer cancel()
+		return c.Terminate(ctx, r.PathValue("id"))
 	}))
 	mux.Handle("/", answer(http.StatusOK, func(r *http.Request) (any, error) {
 		return nil, &Error{Code: "not_found", Message: "this fastxd has no call " + r.Method + " " + r.URL.Path + "; are fastxctl and fastxd of one version?"}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 )
 
 // What a viewer costs and how long it may be silent.
@@ -46,7 +48,7 @@ type Stats struct {
 // an RFB connection until one of them ends or ctx is done, and closes both.
 //
 // The viewer is told why: 1000 with the reason when the session ended, 1001 when ctx is
-// done, 1003 when it sent text, 1009 when it sent more than 1 MiB at once. The error is nil
+// done, or 1008 with the reason when a transporter.Error ended it, 1003 when it sent text, 1009 when it sent more than 1 MiB at once. The error is nil
 // when the session ended or the viewer left in good order.
 func Pump(ctx context.Context, ws *websocket.Conn, rfb net.Conn) (Stats, error) {
 	p := &pump{ws: ws, rfb: rfb, every: pingEvery, patience: patience, over: make(chan struct{})}
@@ -71,7 +73,11 @@ type pump struct {
 func (p *pump) run(ctx context.Context) (Stats, error) {
 	p.ws.SetReadLimit(readLimit)
 	stop := context.AfterFunc(ctx, func() {
-		p.finish(websocket.StatusGoingAway, "the server is stopping", context.Cause(ctx))
+		code, reason := websocket.StatusGoingAway, "the server is stopping"
+		if refused := new(transporter.Error); errors.As(context.Cause(ctx), &refused) {
+			code, reason = websocket.StatusPolicyViolation, refused.Message
+		}
+		p.finish(code, reason, context.Cause(ctx))
 	})
 	var wg sync.WaitGroup
 	wg.Go(p.up)

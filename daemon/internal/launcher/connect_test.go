@@ -125,7 +125,7 @@ func TestConnectWaitsForTheDisplay(t *testing.T) {
 
 func TestConnectIsRefused(t *testing.T) {
 	t.Parallel()
-	n := newNode(t).start(func(l *Launcher) { l.pace.display, l.pace.viewer = 50*time.Millisecond, 50*time.Millisecond })
+	n := newNode(t).start(func(l *Launcher) { l.pace.display = 50 * time.Millisecond })
 	w := n.watcher()
 	good := n.run("").ID
 	old := claims(ticket.Connect, good)

@@ -4,6 +4,12 @@
 // launcher is stopped or killed. The launcher keeps the records (package session says
 // what lies where), hears the supervisors on launcher.sock, and tells the others.
 //
+// # Limits
+//
+// A session's limits are in its record, so that they hold whatever becomes of the profile and the
+// daemon. The supervisor and the kernel hold it to most; the launcher to those on time, which it
+// announces first: presence says how they count.
+//
 // # Locks
 //
 // There are two, always taken in this order:

@@ -28,19 +28,21 @@ type entry struct {
 	// Guarded by Launcher.mu alone.
 	link    *peer // the supervisor's connection, nil when there is none
 	lost    time.Time
-	awaited bool // it lived before this launcher and has not reported yet
-	child   bool // its supervisor is this process's child and has not been reaped
-	viewers map[*display.Delivery]bool
-	came    time.Time            // when the last viewer did
-	alone   time.Time            // since when nobody is connected; as in rec, but with the monotonic clock
-	input   time.Time            // when the keyboard or mouse was last used, as far as is known
-	warning *transporter.Warning // what is announced
-	order   string               // the reason it was ordered to end for
-	ordered time.Time            // when
-	ender   string               // the ticket by which
-	told    *peer                // who has been given the order
-	failed  error                // why it could not be started
-	changed chan struct{}
+	awaited bool                       // it lived before this launcher and has not reported yet
+	child   bool                       // its supervisor is this process's child and has not been reaped
+	viewers map[*display.Delivery]bool // false for those that are being sent away
+
+	expected int                  // viewers on their way
+	came     time.Time            // when the last viewer did
+	alone    time.Time            // since when nobody is connected; as in rec, but with the monotonic clock
+	input    time.Time            // when the keyboard or mouse was last used, as far as is known
+	warning  *transporter.Warning // what is announced
+	order    string               // the reason it was ordered to end for
+	ordered  time.Time            // when
+	ender    string               // the ticket by which
+	told     *peer                // who has been given the order
+	failed   error                // why it could not be started
+	changed  chan struct{}
 }
 
 func newEntry(rec session.Record) *entry {
@@ -164,7 +166,7 @@ func ended(reason string) string {
 // save writes the record. That the disk is full must not end a session: the record
 // then tells an older state, which the next start corrects.
 func (l *Launcher) save(e *entry, rec *session.Record) {
-	if e.foreign {
+	if e.foreign || e.blank { // what is not known must not be written over what may be
 		return
 	}
 	if err := session.WriteRecord(session.RecordPath(l.opts.Dirs.Local, e.id), rec); err != nil {

@@ -79,6 +79,8 @@ type Launcher struct {
 	draining bool
 	adopted  bool // every record has been read
 	stopped  bool
+	deaf     bool            // launcher.sock is not where supervisors look for it
+	orphans  []*entry        // forgotten, but their supervisors are children that have not been reaped
 	lamented map[string]bool // what was said about limits that are not held
 }
 
@@ -134,7 +136,7 @@ func (l *Launcher) MaxSessions() int { return l.config.Load().MaxSessions }
 func (l *Launcher) Ready() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.adopted || l.stopped {
+	if !l.adopted || l.stopped || l.deaf {
 		return false
 	}
 	if l.opts.Now().Sub(l.since) > l.pace.adopt {
@@ -212,6 +214,8 @@ func (l *Launcher) work(ctx context.Context) {
 			return
 		case <-sweep.C:
 			l.sweep()
+			l.reapForgotten()
+			l.listens()
 		case <-list.C:
 			l.keys.refresh()
 			l.forgetOld()

@@ -1,16 +1,14 @@
 package launcher
 
 import (
-	"maps"
-	"slices"
-
 	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/display"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 )
 
-// enforce announces what the limits on idle and lonely sessions have in mind with one, and does it.
+// enforce announces what the limits on idle and lonely sessions have in mind with one, and does it. Who
+// comes in the same moment is in time, or too late for sure.
 func (l *Launcher) enforce(e *entry) {
 	now := l.opts.Now()
 	l.mu.Lock()
@@ -22,41 +20,65 @@ func (l *Launcher) enforce(e *entry) {
 		e.warning = w
 		l.publish(e, false)
 	}
-	viewers := slices.Collect(maps.Keys(e.viewers))
-	l.mu.Unlock()
+	do := func() {}
 	switch {
 	case !v.acts(now):
 	case v.key == session.KeyIdle:
-		l.sendAway(e, viewers, limits.Name(v.key)+": nobody used the keyboard or mouse")
+		do = l.sendAway(e, limits.Name(v.key)+": nobody used the keyboard or mouse")
 	default:
-		l.endFor(e, limits.Name(v.key)+": nobody was connected")
+		do = l.endFor(e, limits.Name(v.key)+": nobody was connected")
 	}
+	l.mu.Unlock()
+	do()
 }
 
 // presence is who is with the session. Caller holds l.mu.
 func (l *Launcher) presence(e *entry) presence {
 	return presence{
-		viewers: len(e.viewers), came: e.came, alone: latest(e.alone, e.life.Started), input: e.input, since: l.since,
+		viewers: len(e.viewers) + e.expected, came: e.came, alone: latest(e.alone, e.life.Started), input: e.input, since: l.since,
 	}
 }
 
-// sendAway disconnects viewers; the session goes on.
-func (l *Launcher) sendAway(e *entry, viewers []*display.Delivery, reason string) {
-	l.opts.Log.Info("disconnecting a session's viewers", "session", e.id, "viewers", len(viewers), "reason", reason)
-	for _, d := range viewers {
-		l.guests.Go(func() { d.Close(reason) }) // one that reads nothing takes its time
+// sendAway disconnects viewers, each once; the session goes on. Caller holds l.mu, and then
+// calls what it returns without.
+func (l *Launcher) sendAway(e *entry, reason string) func() {
+	var leaving []*display.Delivery
+	for d, welcome := range e.viewers {
+		if welcome {
+			leaving, e.viewers[d] = append(leaving, d), false
+		}
+	}
+	return func() {
+		for _, d := range leaving {
+			l.opts.Log.Info("disconnecting a viewer", "session", e.id, "reason", reason)
+			l.guests.Go(func() { d.Close(reason) }) // one that reads nothing takes its time
+		}
 	}
 }
 
-// endFor ends a session on nobody's order.
-func (l *Launcher) endFor(e *entry, reason string) {
-	if l.command(e, reason, "") {
-		return
+// endFor ends a session on nobody's order. Caller holds l.mu, and then calls what it returns without.
+func (l *Launcher) endFor(e *entry, reason string) func() {
+	tell := l.setOrder(e, reason, "")
+	return func() {
+		l.opts.Log.Info("ending a session", "session", e.id, "reason", reason)
+		l.opts.Audit.Record(audit.Event{
+			Time: l.opts.Now(), Action: audit.Terminate, Node: l.opts.Node, Session: e.id, Outcome: audit.Done, Detail: reason,
+		})
+		tell()
 	}
-	l.opts.Log.Info("ending a session", "session", e.id, "reason", reason)
-	l.opts.Audit.Record(audit.Event{
-		Time: l.opts.Now(), Action: audit.Terminate, Node: l.opts.Node, Session: e.id, Outcome: audit.Done, Detail: reason,
-	})
+}
+
+// expect counts somebody who is about to look at a session, so that no limit acts meanwhile.
+func (l *Launcher) expect(e *entry) (arrived func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e.expected++
+	e.came = l.opts.Now()
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		e.expected--
+	}
 }
 
 // seat counts a viewer for as long as it looks on.

@@ -123,6 +123,20 @@ func TestALonelySessionIsEnded(t *testing.T) {
 	}
 }
 
+func TestNobodyWhoIsOnTheWayComesTooLate(t *testing.T) {
+	t.Parallel()
+	n := newNode(t).start()
+	id := n.runLimited("", ticket.Limits{Disconnect: 2 * time.Hour})
+	e, err := n.l.find(id)
+	must(t, err)
+	arrived := n.l.expect(e)
+	n.time.advance(3 * time.Hour)
+	n.quiet()
+	n.becomes(id, transporter.Running)
+	arrived() // but never came
+	n.becomes(id, transporter.Ended)
+}
+
 func TestARestartNeitherResetsNorLosesTheTimeAlone(t *testing.T) {
 	t.Parallel()
 	n := newNode(t).start()

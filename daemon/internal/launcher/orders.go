@@ -62,28 +62,30 @@ func (l *Launcher) terminate(ctx context.Context, req transporter.TicketRequest)
 // orderEnd tells a supervisor to end its session, once. It reports whether the session
 // had ended before; the same ticket sent twice does not count as twice.
 func (l *Launcher) orderEnd(e *entry, claims ticket.Claims) (before bool) {
-	return l.command(e, "ended by "+claims.Subject, claims.ID)
-}
-
-// command tells a supervisor to end its session for a reason, once; ender is the ticket by
-// which, "" for none. It reports whether the session had ended before.
-func (l *Launcher) command(e *entry, reason, ender string) (before bool) {
 	l.mu.Lock()
 	if !e.life.alive() {
 		defer l.mu.Unlock()
-		return e.ender != ender
+		return e.ender != claims.ID
 	}
-	var tell *peer
-	if e.order == "" {
-		e.order, e.ordered, e.ender = reason, l.opts.Now(), ender
-		tell, e.told = e.link, e.link
-	}
-	order := e.order
+	tell := l.setOrder(e, "ended by "+claims.Subject, claims.ID)
 	l.mu.Unlock()
-	if tell != nil {
-		tell.send(session.Order{Type: "terminate", Reason: order})
-	}
+	tell()
 	return false
+}
+
+// setOrder notes why a session is to end, and by which ticket, unless it is ending already. What
+// it returns tells the supervisor. Caller holds l.mu, but not for that.
+func (l *Launcher) setOrder(e *entry, reason, ender string) (tell func()) {
+	if e.order != "" {
+		return func() {}
+	}
+	e.order, e.ordered, e.ender, e.told = reason, l.opts.Now(), ender, e.link
+	link := e.link
+	return func() {
+		if link != nil {
+			link.send(session.Order{Type: "terminate", Reason: reason})
+		}
+	}
 }
 
 func (l *Launcher) awaitEnd(ctx context.Context, e *entry) error {
@@ -117,6 +119,7 @@ func (l *Launcher) connect(ctx context.Context, req transporter.ConnectRequest) 
 }
 
 func (l *Launcher) show(ctx context.Context, e *entry, meet transporter.Rendezvous) error {
+	defer l.expect(e)()
 	p, err := l.awaitDisplay(ctx, e)
 	if err != nil {
 		return err

@@ -73,6 +73,8 @@ func (l *Launcher) room() error {
 	switch {
 	case l.stopped || !l.adopted:
 		return transporter.Errorf(transporter.Unavailable, "node %s is not ready to start sessions; try again in a moment", l.opts.Node)
+	case l.deaf:
+		return transporter.Errorf(transporter.Unavailable, "node %s cannot start sessions: its sockets in FX_RUN_DIR are gone; an administrator has to restart fastxd", l.opts.Node)
 	case l.draining:
 		return transporter.Errorf(transporter.Unavailable, "node %s is drained and starts no sessions", l.opts.Node)
 	}
@@ -231,6 +233,11 @@ func (b *birth) spawn() error {
 }
 
 func (b *birth) note() error {
+	b.l.mu.Lock()
+	if b.e.link == nil {
+		b.e.lost = b.l.opts.Now().Add(b.l.pace.hello) // should it never report, that shows
+	}
+	b.l.mu.Unlock()
 	b.l.happen(b.e, event{kind: spawned})
 	return nil
 }

@@ -42,6 +42,35 @@ func (l *Launcher) sweep() {
 	}
 }
 
+// reapForgotten takes note of the ends of supervisors whose sessions were forgotten before them.
+func (l *Launcher) reapForgotten() {
+	l.mu.Lock()
+	orphans := l.orphans
+	l.orphans = nil
+	l.mu.Unlock()
+	for _, e := range orphans {
+		l.reap(e)
+		l.mu.Lock()
+		if e.child {
+			l.orphans = append(l.orphans, e)
+		}
+		l.mu.Unlock()
+	}
+}
+
+// listens looks whether launcher.sock is still where supervisors find it: cleaners of old
+// files, and people, remove directories of sockets.
+func (l *Launcher) listens() {
+	_, err := os.Lstat(session.LauncherSocket(l.opts.Dirs.Run))
+	gone := errors.Is(err, fs.ErrNotExist)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if gone && !l.deaf {
+		l.opts.Log.Error("launcher.sock is gone from FX_RUN_DIR, so no session can be started or heard of; restart fastxd", "dir", l.opts.Dirs.Run)
+	}
+	l.deaf = gone
+}
+
 // reap takes note of a supervisor's end, if it is this process's child and has ended.
 // It does not wait in a thread for each child as os.Process.Wait would.
 func (l *Launcher) reap(e *entry) {
@@ -201,6 +230,9 @@ func (l *Launcher) forget(e *entry) error {
 	defer l.mu.Unlock()
 	if l.sessions[e.id] != e {
 		return nil
+	}
+	if e.child {
+		l.orphans = append(l.orphans, e)
 	}
 	delete(l.sessions, e.id)
 	l.publish(e, true)

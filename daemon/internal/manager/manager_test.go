@@ -318,6 +318,7 @@ func TestManagerLearnsWhatThereIsWhenItStarts(t *testing.T) {
 	f.sessions["x"] = transporter.Session{ID: "x", Node: "a", User: "ann", State: transporter.Running}
 	m := c.manager(Options{})
 	eventually(t, "it knows the session", func() bool { _, ok := m.find("x"); return ok })
+	eventually(t, "it has heard the node's heart", func() bool { return len(m.nodesThatCan()) == 1 }) // which comes by another way
 	nodes, err := call(c, transporter.ManagerNodes, transporter.Empty{})
 	if err != nil || len(nodes.Nodes) != 1 || nodes.Nodes[0].Node != "a" || nodes.Nodes[0].Sessions != 1 {
 		t.Errorf("got %+v, %v", nodes, err)

@@ -30,6 +30,10 @@
 // that starts one over D-Bus sets its standard input, output and error, and that is all).
 // The supervisor's children get none of them.
 //
+// There are two ways to start it, which the package spawn says more of. As a child it lives in
+// its launcher's control group. As a systemd service (Unit) it has one of its own, which holds the session to
+// its Limits; systemd keeps the descriptors until the unit is gone, so the lock is free only then.
+//
 // # End
 //
 // When a session is over its supervisor first clears up: no process and no file of the
@@ -39,7 +43,9 @@
 // down at the end finds either a held lock, and hears the end in the supervisor's hello,
 // or a free one, because nobody came for EndWait or the supervisor was killed. Then
 // EndNote tells the reason where there is one; without it the supervisor died unheard,
-// and what is left of the session died or dies with it: its X server is killed by the kernel.
+// and what is left of the session died or dies with it: its X server is killed by the kernel. Of a
+// service systemd kills the rest, too, and then runs supervise.Autopsy, which leaves such a note where the
+// control group tells that memory was short.
 package session
 
 import "time"

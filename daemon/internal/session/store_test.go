@@ -180,6 +180,8 @@ func TestLockIsHeldAsLongAsAnyCopyLives(t *testing.T) {
 	if _, _, err := TryLock(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no lock file: error %v", err)
 	}
+	syscall.ForkLock.RLock() // a child that another test starts just now would have a copy, too
+	defer syscall.ForkLock.RUnlock()
 	lock, err := CreateLock(path)
 	if err != nil {
 		t.Fatal(err)

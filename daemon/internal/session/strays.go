@@ -15,7 +15,24 @@ const EnvID = "FX_SESSION_ID"
 // id in their environment, and returns how many there were. A supervisor ends its
 // descendants itself; only where it was killed some of them live on, such as the message
 // bus. What has taken the id out of its environment is not found.
+//
+// One that keeps making children may have a new one that a look has missed, so it looks until there is
+// nothing to kill.
 func KillStrays(id string, uid int) int {
+	total := 0
+	for range strayPasses {
+		killed := killStrays(id, uid)
+		if total += killed; killed == 0 {
+			break
+		}
+	}
+	return total
+}
+
+// strayPasses bounds the looks: what then still lives makes children faster than it can be killed.
+const strayPasses = 50
+
+func killStrays(id string, uid int) int {
 	paths, _ := filepath.Glob("/proc/[0-9]*/environ")
 	killed := 0
 	for _, path := range paths {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/dbus"
@@ -14,6 +16,16 @@ import (
 
 // jobLimit is how long systemd may take to start a unit.
 const jobLimit = 30 * time.Second
+
+// stopLimit is how long it may take to hear that it is to stop one.
+const stopLimit = 5 * time.Second
+
+// The versions of systemd from which on it knows what it is told. 239 is the oldest that can be
+// passed descriptors.
+const (
+	sinceExec      = 240 // Type=exec: the program was executed; before, only that there is a process
+	sinceOOMPolicy = 243 // before, it does nothing by itself when memory is short
+)
 
 // Systemd starts supervisors as transient services.
 type Systemd struct{}
@@ -31,7 +43,7 @@ func (Systemd) Start(o Order) (session.Process, bool, error) {
 	}
 	defer conn.Close()
 	if err := startUnit(ctx, conn, o); err != nil {
-		conn.StopUnitContext(context.WithoutCancel(ctx), session.Unit(o.ID), "replace", nil) // it may come up yet
+		stopUnit(o.ID)
 		return session.Process{}, false, fmt.Errorf("systemd does not start %s: %w", session.Unit(o.ID), err)
 	}
 	return mainProcess(ctx, conn, o.ID), false, nil
@@ -40,7 +52,7 @@ func (Systemd) Start(o Order) (session.Process, bool, error) {
 // startUnit makes the unit and waits until its program is being executed.
 func startUnit(ctx context.Context, conn *systemd.Conn, o Order) error {
 	done := make(chan string, 1)
-	if _, err := conn.StartTransientUnitContext(ctx, session.Unit(o.ID), "fail", properties(o), done); err != nil {
+	if _, err := conn.StartTransientUnitContext(ctx, session.Unit(o.ID), "fail", properties(o, age(conn)), done); err != nil {
 		return err
 	}
 	select {
@@ -52,6 +64,35 @@ func startUnit(ctx context.Context, conn *systemd.Conn, o Order) error {
 	case <-ctx.Done():
 		return fmt.Errorf("no answer within %s", jobLimit)
 	}
+}
+
+// stopUnit sees to it that nothing runs after an error: a unit that systemd was too slow with may come up yet.
+func stopUnit(id string) {
+	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+	defer cancel()
+	if conn, err := systemd.NewSystemdConnectionContext(ctx); err == nil {
+		conn.StopUnitContext(ctx, session.Unit(id), "replace", nil) // most often there is none
+		conn.Close()
+	}
+}
+
+// age is systemd's version, 0 when it does not tell.
+func age(conn *systemd.Conn) int {
+	version, err := conn.GetManagerProperty("Version")
+	if err != nil {
+		return 0
+	}
+	return leadingNumber(strings.Trim(version, `"v`))
+}
+
+// leadingNumber reads 252 of "252.38-1~deb12u1".
+func leadingNumber(s string) int {
+	digits := len(s) - len(strings.TrimLeft(s, "0123456789"))
+	n, err := strconv.Atoi(s[:digits])
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // mainProcess is the supervisor, or the zero Process when it has ended.
@@ -80,13 +121,11 @@ type command struct {
 //
 // When the supervisor ends, systemd kills what is left of the session (mixed), then has Autopsy
 // look at the control group for why, and forgets the unit, failed or not. That a program of the session was
-// killed for want of memory is the supervisor's to judge, not a reason to stop it (OOMPolicy). A
-// login's programs expect to be told of a broken pipe (SIGPIPE).
-func properties(o Order) []systemd.Property {
+// killed for want of memory is the supervisor's to judge, not a reason to stop it (OOMPolicy).
+func properties(o Order, version int) []systemd.Property {
 	props := []systemd.Property{
 		systemd.PropDescription("FastX session " + o.ID),
 		systemd.PropSlice(session.Slice),
-		systemd.PropType("exec"),
 		property("ExecStart", []command{{o.Program, []string{name, o.ID}, false}}),
 		property("ExecStopPost", []command{{o.Program, []string{name, "autopsy", o.ID}, true}}),
 		property("StandardInputFileDescriptor", descriptor(o.Record)),
@@ -94,16 +133,20 @@ func properties(o Order) []systemd.Property {
 		property("StandardErrorFileDescriptor", descriptor(o.Log)),
 		property("Environment", []string{path}),
 		property("WorkingDirectory", "/"),
-		property("IgnoreSIGPIPE", false),
 		property("KillMode", "mixed"),
-		property("OOMPolicy", "continue"),
 		property("CollectMode", "inactive-or-failed"),
+	}
+	if version >= sinceExec {
+		props = append(props, systemd.PropType("exec"))
+	}
+	if version >= sinceOOMPolicy {
+		props = append(props, property("OOMPolicy", "continue"))
 	}
 	return append(props, limits(o.Limits)...)
 }
 
-// limits are those that a control group holds. Without swap memory_max is all there is, and not only
-// what is in use at the moment.
+// limits are those that a control group holds. Where control groups are of version 2 a session has no
+// swap beside its memory_max; those of version 1 cannot say so.
 func limits(l session.Limits) []systemd.Property {
 	var props []systemd.Property
 	if l.Memory > 0 {

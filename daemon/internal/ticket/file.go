@@ -26,6 +26,9 @@ var (
 	publicFile  = guard{others: 0o022, remedy: "chmod 644"}
 )
 
+// ReadPrivate reads a private key's file if nobody but root and the daemon can have read or changed it.
+func ReadPrivate(path string) ([]byte, error) { return readGuarded(path, privateFile) }
+
 // readGuarded reads a small regular file after it has checked, on the open file,
 // who could have read or changed it.
 func readGuarded(path string, g guard) ([]byte, error) {

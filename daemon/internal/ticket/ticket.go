@@ -44,6 +44,8 @@ type Claims struct {
 	Expires  int64  `json:"exp"`
 	Order    *Order `json:"order,omitempty"` // Kind Start only
 	Local    bool   `json:"loc,omitempty"`   // Kind Login only: minted by LocalToken for an administrator of the node itself
+	Login    string `json:"lid,omitempty"`   // Kind Connect only: the ID of the login that asked for it
+	Stamp    string `json:"stp,omitempty"`   // Kinds Login and Connect: changes when the password does; "" where nobody knows
 }
 
 // Order is everything a launcher needs to start a session. It stands inside the

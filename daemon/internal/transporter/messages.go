@@ -16,6 +16,7 @@ var (
 	UserLogout    = Endpoint[LogoutRequest, Empty]{Subject: "fx.v1.user.logout", Queue: "user"}
 	UserApps      = Endpoint[AppsRequest, AppsReply]{Subject: "fx.v1.user.apps", Queue: "user"}
 	UserAuthorize = Endpoint[AuthorizeRequest, AuthorizeReply]{Subject: "fx.v1.user.authorize", Queue: "user"}
+	UserStanding  = Endpoint[StandingRequest, Empty]{Subject: "fx.v1.user.standing", Queue: "user"}
 
 	ManagerStart     = Endpoint[TicketRequest, Session]{Subject: "fx.v1.manager.start", Queue: "manager", Once: true}
 	ManagerTerminate = Endpoint[TicketRequest, Session]{Subject: "fx.v1.manager.terminate", Queue: "manager", Once: true}
@@ -143,6 +144,16 @@ type AuthorizeRequest struct {
 	Owner   string        `json:"owner,omitempty"`   // that session's user, as the manager says
 	Node    string        `json:"node,omitempty"`    // that session's node, or the node to drain
 	Start   *StartRequest `json:"start,omitempty"`   // with ActStart
+}
+
+// StandingRequest asks whether what a ticket allowed once is allowed still: the login it came
+// from may have ended, and its holder be disabled or hold a lower level by now.
+type StandingRequest struct {
+	User   string `json:"user"`
+	Login  string `json:"login"`           // the login's token id
+	Stamp  string `json:"stamp,omitempty"` // and its stamp
+	Action Action `json:"action"`
+	Owner  string `json:"owner,omitempty"` // of the session it is about
 }
 
 // StartRequest is what a user asks to start: an app, or a command of one's own.

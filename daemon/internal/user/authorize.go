@@ -3,6 +3,7 @@ package user
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
@@ -105,7 +106,8 @@ func precise(req transporter.AuthorizeRequest) transporter.Action {
 	return req.Action
 }
 
-// allowed compares the caller's level with what the action takes.
+// allowed compares the caller's level with what the action takes. A session whose record was lost has
+// no owner: it is somebody else's to everyone.
 func (c caller) allowed(r rule, req transporter.AuthorizeRequest) error {
 	need := r.own
 	if r.others > 0 && req.Owner != c.user {
@@ -124,8 +126,6 @@ func complete(r rule, req transporter.AuthorizeRequest) error {
 		return transporter.Errorf(transporter.Invalid, "say which application or command to start")
 	case r.others > 0 && !ticket.IsID(req.Session):
 		return transporter.Errorf(transporter.Invalid, "%q is not the id of a session", req.Session)
-	case r.others > 0 && req.Owner == "":
-		return transporter.Errorf(transporter.Invalid, "the request does not say whose session it is")
 	case r.ticket == ticket.Drain && req.Node == "":
 		return transporter.Errorf(transporter.Invalid, "say which node to drain")
 	}
@@ -142,6 +142,9 @@ func (c caller) claimsFor(r rule, req transporter.AuthorizeRequest, now time.Tim
 		Kind: r.ticket, Subject: c.user, ID: ticket.NewID(), Session: req.Session, Owner: req.Owner, Node: req.Node,
 		IssuedAt: now.Unix(), Expires: now.Add(life).Unix(),
 	}
+	if r.ticket == ticket.Connect {
+		claims.Login, claims.Stamp = c.claims.ID, c.claims.Stamp
+	}
 	if r.ticket == ticket.Start {
 		order, err := c.order(req.Start)
 		if err != nil {
@@ -157,6 +160,9 @@ func (u *User) recordDecision(c caller, req transporter.AuthorizeRequest, err er
 	action := rules[precise(req)].audit
 	if action == "" || action == audit.Connect && req.Owner == c.user {
 		return
+	}
+	if err != nil && u.throttle.once(u.throttle.refusals, c.user, u.now()) > 0 {
+		return // who is refused thousands of times must not push everything else out of the log
 	}
 	e := audit.Event{Action: action, User: c.user, Session: req.Session, Outcome: audit.Done, Detail: what(c, req)}
 	if req.Start != nil {
@@ -178,7 +184,7 @@ func what(c caller, req transporter.AuthorizeRequest) string {
 	text := ""
 	switch {
 	case req.Start != nil && req.Start.App != "":
-		text = "application " + req.Start.App
+		text = fmt.Sprintf("application %.80s", req.Start.App)
 	case req.Start != nil:
 		text = "a free command"
 	case req.Action == transporter.ActDrain:

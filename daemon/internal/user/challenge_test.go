@@ -219,7 +219,7 @@ func TestAnswersFindTheNodeThatAsked(t *testing.T) {
 		}
 	}
 	_, err = other.answers("0.nowhere", "one", "one")
-	wantError(t, err, transporter.Unavailable)
+	wantError(t, err, transporter.Unauthorized) // nor does it tell which nodes there are
 }
 
 func FuzzChallengeID(f *testing.F) {

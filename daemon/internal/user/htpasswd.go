@@ -2,6 +2,8 @@ package user
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"runtime"
 
@@ -15,7 +17,10 @@ type htpasswd struct {
 	compare func(hash, password []byte) error
 }
 
-var _ Authenticator = (*htpasswd)(nil)
+var (
+	_ Authenticator = (*htpasswd)(nil)
+	_ Stamper       = (*htpasswd)(nil)
+)
 
 // newHtpasswd leaves half of the processors to everything else the node does.
 func newHtpasswd(current func() logins) *htpasswd {
@@ -44,6 +49,12 @@ func (h *htpasswd) Login(ctx context.Context, a Attempt) (Step, error) {
 func (h *htpasswd) Lookup(user string) ([]string, bool) {
 	_, ok := h.logins().hashes[user]
 	return nil, ok
+}
+
+// Stamp is a digest of the hash, which has a random salt.
+func (h *htpasswd) Stamp(user string) string {
+	sum := sha256.Sum256([]byte("fastx login v1 " + h.logins().hashes[user]))
+	return hex.EncodeToString(sum[:8])
 }
 
 // matches takes as long to fail as the dearest hash of the file: one of cost c takes

@@ -53,12 +53,52 @@ func (u *User) identify(token string) (caller, error) {
 	if claims.Local {
 		return caller{config: u.config.Load(), user: claims.Subject, level: spec.Superadmin, claims: claims}, nil
 	}
-	c, ok := u.caller(claims.Subject)
-	if !ok {
-		return caller{}, transporter.Errorf(transporter.Unauthorized, "the user %q may no longer log in; ask an administrator", claims.Subject)
-	}
+	c, err := u.holder(claims.Subject, claims.Stamp)
 	c.claims = claims
+	return c, err
+}
+
+// holder is who logged in, as the configuration sees them now, if that login is still good.
+func (u *User) holder(user, stamp string) (caller, error) {
+	c, ok := u.caller(user)
+	switch {
+	case !ok:
+		return caller{}, transporter.Errorf(transporter.Unauthorized, "the user %q may no longer log in; ask an administrator", user)
+	case stamp != "" && stamp != u.stamp(user): // an older release gives none
+		return caller{}, transporter.Errorf(transporter.Unauthorized, "the password was changed; sign in again")
+	}
 	return c, nil
+}
+
+// Stamper is an Authenticator whose passwords change where this node sees it.
+type Stamper interface {
+	// Stamp changes when the user's password does, and tells nothing about it.
+	Stamp(user string) string
+}
+
+func (u *User) stamp(user string) string {
+	if s, ok := u.auth.(Stamper); ok {
+		return s.Stamp(user)
+	}
+	return ""
+}
+
+// standing says whether somebody may go on with what a ticket once allowed.
+func (u *User) standing(_ context.Context, req transporter.StandingRequest) (transporter.Empty, error) {
+	switch r, known := rules[req.Action]; {
+	case u.config.Load() == nil:
+		return transporter.Empty{}, errNoConfig
+	case !known:
+		return transporter.Empty{}, transporter.Errorf(transporter.Invalid, "there is no action %q", req.Action)
+	case u.revoked.has(req.Login):
+		return transporter.Empty{}, transporter.Errorf(transporter.Unauthorized, "the login was ended; sign in again")
+	default:
+		c, err := u.holder(req.User, req.Stamp)
+		if err != nil {
+			return transporter.Empty{}, err
+		}
+		return transporter.Empty{}, c.allowed(r, transporter.AuthorizeRequest{Owner: req.Owner})
+	}
 }
 
 // identity is the caller as the other components see them.

@@ -72,6 +72,57 @@ func TestBeforeTheFirstGenerationNobodyIsJudged(t *testing.T) {
 	wantError(t, err, transporter.Unavailable)
 }
 
+// TestWhatATicketAllowedIsAskedAgain ends a login, takes a level away, disables, and changes a password.
+func TestWhatATicketAllowedIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	connect := func(user, owner string) transporter.StandingRequest {
+		t.Helper()
+		reply, err := r.ask(r.token(user), transporter.AuthorizeRequest{Action: "connect", Session: sid, Owner: owner})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := ticket.Peek(reply.Ticket)
+		if err != nil || c.Login == "" || c.Stamp == "" {
+			t.Fatalf("the ticket says %+v, %v", c, err)
+		}
+		return transporter.StandingRequest{User: c.Subject, Login: c.Login, Stamp: c.Stamp, Action: transporter.ActConnect, Owner: c.Owner}
+	}
+	ask := func(req transporter.StandingRequest) error {
+		_, err := r.User.standing(t.Context(), req)
+		return err
+	}
+	own, others := connect("lea", "lea"), connect("anna", "lea")
+	for _, req := range []transporter.StandingRequest{own, others} {
+		if err := ask(req); err != nil {
+			t.Errorf("%s may go on: %v", req.User, err)
+		}
+	}
+	r.reconfigure(func(c *spec.Config) { c.Permissions.Users["anna"] = spec.Limited })
+	wantError(t, ask(others), transporter.Forbidden)
+	r.reconfigure(func(c *spec.Config) { c.Htpasswd["lea"] = c.Htpasswd["anna"] })
+	wantError(t, ask(own), transporter.Unauthorized, "the password was changed")
+	r.reconfigure(func(c *spec.Config) { delete(c.Htpasswd, "lea") })
+	wantError(t, ask(own), transporter.Unauthorized, "may no longer log in")
+	r.User.revoked.add(transporter.Revocation{TokenID: others.Login, Expires: r.clock.now().Add(time.Hour)})
+	wantError(t, ask(others), transporter.Unauthorized, "the login was ended")
+	others.Action = "dance"
+	wantError(t, ask(others), transporter.Invalid)
+}
+
+// TestAChangedPasswordEndsItsLogins changes a hash as an administrator does.
+func TestAChangedPasswordEndsItsLogins(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	token := r.token("lea")
+	if _, err := r.who(token); err != nil {
+		t.Fatal(err)
+	}
+	r.reconfigure(func(c *spec.Config) { c.Htpasswd["lea"] = c.Htpasswd["anna"] })
+	_, err := r.who(token)
+	wantError(t, err, transporter.Unauthorized, "the password was changed; sign in again")
+}
+
 func TestBadTokens(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

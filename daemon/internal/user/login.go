@@ -20,11 +20,18 @@ const (
 // login answers a login that reaches any node: the answers to a challenge are passed
 // on to the node that asked the questions.
 func (u *User) login(ctx context.Context, req transporter.LoginRequest) (transporter.LoginReply, error) {
-	if node, other := u.challenges.elsewhere(req.Challenge); other {
-		return transporter.Call(ctx, u.conn, transporter.UserLogin.On(node), req)
+	node, other := u.challenges.elsewhere(req.Challenge)
+	if !other {
+		return u.loginHere(ctx, req)
 	}
-	return u.loginHere(ctx, req)
+	reply, err := transporter.Call(ctx, u.conn, transporter.UserLogin.On(node), req)
+	if transporter.Undelivered(err) { // a made-up id must not tell which nodes there are
+		err = errTooLate
+	}
+	return reply, err
 }
+
+var errTooLate = transporter.Errorf(transporter.Unauthorized, "the login took too long or was answered already; sign in again")
 
 func (u *User) loginHere(ctx context.Context, req transporter.LoginRequest) (transporter.LoginReply, error) {
 	switch {
@@ -51,7 +58,7 @@ func (u *User) loginHere(ctx context.Context, req transporter.LoginRequest) (tra
 func (u *User) answer(ctx context.Context, req transporter.LoginRequest) (transporter.LoginReply, error) {
 	c, ok := u.challenges.take(req.Challenge)
 	if !ok {
-		return transporter.LoginReply{}, transporter.Errorf(transporter.Unauthorized, "the login took too long or was answered already; sign in again")
+		return transporter.LoginReply{}, errTooLate
 	}
 	if !c.fits(req.Answers) {
 		c.abandon()
@@ -106,6 +113,7 @@ func (u *User) grant(c *challenge, user string) (transporter.LoginReply, error) 
 	expires := now.Add(spec.TokenLifetime).Truncate(time.Second)
 	token, err := u.key.Sign(ticket.Claims{
 		Kind: ticket.Login, Subject: user, ID: ticket.NewID(), IssuedAt: now.Unix(), Expires: expires.Unix(),
+		Stamp: u.stamp(user),
 	})
 	if err != nil {
 		return transporter.LoginReply{}, u.failed(c, err)

@@ -26,6 +26,10 @@ const (
 // defaultSize is a desktop's where nobody says another.
 var defaultSize = spec.Size{Width: 1280, Height: 800}
 
+// largest is the most that a display may have at the start without an administrator's word: one of
+// 16384x16384 takes more than a GiB of memory before anything is drawn.
+var largest = spec.Size{Width: 7680, Height: 4320}
+
 var paramKey = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
 // order makes the complete order for what a user asks to start.
@@ -159,6 +163,10 @@ func fit(geometry string, p spec.Profile) (string, error) {
 	size, err := spec.ParseSize(geometry)
 	if err != nil {
 		return "", transporter.Errorf(transporter.Invalid, "%.80q is not a geometry; write WIDTHxHEIGHT such as 1280x800 with sides of 16 pixels or more, or rootless", geometry)
+	}
+	if size.Exceeds(largest) && p.MaxGeometry == (spec.Size{}) {
+		return "", transporter.Errorf(transporter.Limit,
+			"the geometry %s is over %s, the most where no profile says otherwise; ask for a smaller one, or an administrator to set max_geometry in performance/%s.ini", size, largest, p.ID)
 	}
 	if size.Exceeds(p.MaxGeometry) {
 		return "", transporter.Errorf(transporter.Limit,

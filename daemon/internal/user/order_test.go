@@ -91,7 +91,7 @@ func TestOrderIsComplete(t *testing.T) {
 func TestWithoutProfilesThereAreNoLimits(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	reply, err := r.ask(r.token("lea"), transporter.AuthorizeRequest{Action: "start", Start: &transporter.StartRequest{ID: sid, App: "xterm", Geometry: "16000x9000"}})
+	reply, err := r.ask(r.token("lea"), transporter.AuthorizeRequest{Action: "start", Start: &transporter.StartRequest{ID: sid, App: "xterm", Geometry: "7680x4320"}})
 	if err != nil || reply.Order.MaxGeometry != "" || reply.Order.PerUser != 0 || reply.Order.Profile != "default" {
 		t.Errorf("%+v, %v", reply.Order, err)
 	}
@@ -176,7 +176,7 @@ func TestTheLargestThatIsAllowedIs(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	_, err := r.ask(r.token("fred"), transporter.AuthorizeRequest{Action: "start", Start: &transporter.StartRequest{
-		ID: sid, Command: strings.Repeat("x", maxCommand), Name: strings.Repeat("é", maxTitle), Geometry: "16384x16384",
+		ID: sid, Command: strings.Repeat("x", maxCommand), Name: strings.Repeat("é", maxTitle), Geometry: "7680x4320",
 		Params: map[string]string{strings.Repeat("k", 64): strings.Repeat("v", maxParamValue)},
 	}})
 	if err != nil {

@@ -21,6 +21,9 @@ const (
 	// list of revoked tokens can grow to.
 	loginsPerMinute = 60
 
+	// refusalsPerMinute bounds what one user's refused requests put into the audit log.
+	refusalsPerMinute = 20
+
 	maxBuckets = 1 << 16 // of each limit
 	maxKnown   = 1 << 14
 )
@@ -30,14 +33,14 @@ type throttle struct {
 	mu                  sync.Mutex
 	pair, address, name *buckets
 	logins              *buckets
-	notes               *buckets
+	notes, refusals     *buckets
 	known               map[string]struct{} // pairs that have logged in
 }
 
 func newThrottle() *throttle {
 	return &throttle{
 		pair: newBuckets(pairPerMinute), address: newBuckets(addressPerMinute), name: newBuckets(namePerMinute),
-		logins: newBuckets(loginsPerMinute), notes: newBuckets(1), known: make(map[string]struct{}),
+		logins: newBuckets(loginsPerMinute), notes: newBuckets(1), refusals: newBuckets(refusalsPerMinute), known: make(map[string]struct{}),
 	}
 }
 

@@ -166,6 +166,7 @@ func (u *User) serve() error {
 		transporter.Serve(u.conn, transporter.UserLogout, u.logout),
 		transporter.Serve(u.conn, transporter.UserApps, u.apps),
 		transporter.Serve(u.conn, transporter.UserAuthorize, u.authorize),
+		transporter.Serve(u.conn, transporter.UserStanding, u.standing),
 	)
 }
 

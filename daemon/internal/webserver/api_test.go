@@ -234,11 +234,20 @@ func TestARefusedOrderMayBeTriedAgain(t *testing.T) {
 	if again, _ := begin("old"); again == first {
 		t.Error("a key is remembered for ever")
 	}
-	for i := range maxRepeats {
+	for i := range maxOwn {
 		p.begin("bob", fmt.Sprint(i), order{App: "x"})
 	}
-	if _, _, err := p.begin("eve", "one more", order{App: "x"}); asFailure(err).status != 429 || len(p.known) > maxRepeats {
-		t.Errorf("%d keys are remembered; one more: %v", len(p.known), err)
+	if _, _, err := p.begin("bob", "one more", order{App: "x"}); asFailure(err).status != 429 {
+		t.Errorf("one user takes up %d keys and one more: %v", p.own["bob"], err)
+	}
+	if _, _, err := p.begin("eve", "one", order{App: "x"}); err != nil {
+		t.Errorf("another user pays for it: %v", err)
+	}
+	clock = clock.Add(repeatFor + time.Second)
+	if _, finish, err := p.begin("bob", "late", order{App: "x"}); err != nil || len(p.own) != 1 || p.own["bob"] != 1 {
+		t.Errorf("after a while %v are counted; %v", p.own, err)
+	} else if finish(transporter.Errorf(transporter.Limit, "no")); len(p.known) != 0 || len(p.own) != 0 {
+		t.Errorf("left are %v, %v", p.known, p.own)
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
 )
 
@@ -80,9 +81,9 @@ func (f pairFiles) load() (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, f.problem(f.cert, "the certificate cannot be read: "+reason(err), "make it readable for the daemon's user")
 	}
-	key, err := os.ReadFile(f.key)
+	key, err := ticket.ReadPrivate(f.key)
 	if err != nil {
-		return tls.Certificate{}, f.problem(f.key, "the certificate's key cannot be read: "+reason(err), "make it readable for the daemon's user")
+		return tls.Certificate{}, f.problem(f.key, "the certificate's key cannot be used: "+reason(err), "let the daemon's user read it and nobody else")
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {

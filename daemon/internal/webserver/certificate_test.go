@@ -172,10 +172,10 @@ func TestABadCertificateRefusesTheGeneration(t *testing.T) {
 	for name, c := range map[string]struct{ cert, key, says string }{
 		"only one":    {file("a.crt"), "", "only one of cert_file and key_file is set; set both, or neither"},
 		"no such":     {file("x.crt"), file("a.key"), "the certificate cannot be read: no such file or directory"},
-		"no key":      {file("a.crt"), file("x.key"), "key cannot be read: no such file"},
+		"no key":      {file("a.crt"), file("x.key"), "key cannot be used: no such file"},
 		"no PEM":      {file("text"), file("a.key"), "no pair"},
 		"no pair":     {file("a.crt"), file("b.key"), "no pair"},
-		"interchange": {file("a.key"), file("a.crt"), "no pair"},
+		"interchange": {file("a.key"), file("a.crt"), "lets others at it"},
 	} {
 		_, err := loadCertificate(dirs, spec.HTTPS{CertFile: c.cert, KeyFile: c.key}, []string{"x"}, time.Now())
 		if err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "cert_file: ") {

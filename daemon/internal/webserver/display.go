@@ -49,10 +49,32 @@ func (w *Webserver) display(rw http.ResponseWriter, r *http.Request, _ *caller) 
 	}
 	viewer, err := w.fetch(ctx, node, pass)
 	if err != nil {
-		return err
+		return discreet(r, err)
 	}
 	defer viewer.Close()
-	return w.view(rw, r, viewer)
+	claims, err := ticket.Peek(pass) // the launcher has verified it
+	if err != nil {
+		return err
+	}
+	g, looking, err := w.audience.join(w.stopping, claims)
+	if err != nil {
+		return err
+	}
+	defer w.audience.leave(g)
+	go w.watchOver(looking, g)
+	return w.view(rw, r, viewer, looking)
+}
+
+// discreet lets nobody learn from a ticket that they made up which sessions and nodes there are.
+func discreet(r *http.Request, err error) error {
+	switch transporter.AsError(err).Code {
+	case transporter.Conflict, transporter.Forbidden: // said of a good ticket only
+		return err
+	}
+	if r.URL.Query().Has("ticket") {
+		return errTicket
+	}
+	return err
 }
 
 func isUpgrade(r *http.Request) bool {
@@ -117,7 +139,7 @@ func (w *Webserver) fetch(ctx context.Context, node, pass string) (*display.View
 
 // view upgrades the connection and copies until one side ends it or the server stops.
 // From here on errors go to the log: the answer has been given.
-func (w *Webserver) view(rw http.ResponseWriter, r *http.Request, viewer *display.Viewer) error {
+func (w *Webserver) view(rw http.ResponseWriter, r *http.Request, viewer *display.Viewer, looking context.Context) error {
 	ws, err := websocket.Accept(rw, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{subprotocol},
 		InsecureSkipVerify: true, // sameOrigin has looked already
@@ -126,7 +148,7 @@ func (w *Webserver) view(rw http.ResponseWriter, r *http.Request, viewer *displa
 		w.o.Log.Info("a viewer left before its display came", "error", err)
 		return nil
 	}
-	stats, err := display.Pump(w.stopping, ws, viewer.RFB)
+	stats, err := display.Pump(looking, ws, viewer.RFB)
 	if err != nil {
 		err = fmt.Errorf("copy the display: %w", err)
 	}

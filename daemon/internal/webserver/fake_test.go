@@ -50,6 +50,7 @@ type fake struct {
 	drained  map[string]bool
 	logins   []transporter.LoginRequest
 	logs     []string
+	asked    []transporter.StandingRequest
 }
 
 func newFake(t testing.TB, hub *transporter.Hub, log *slog.Logger) *fake {
@@ -85,6 +86,7 @@ func newFake(t testing.TB, hub *transporter.Hub, log *slog.Logger) *fake {
 	serve(t, user, transporter.UserLogout, f.logout)
 	serve(t, user, transporter.UserApps, f.listApps)
 	serve(t, user, transporter.UserAuthorize, f.authorize)
+	serve(t, user, transporter.UserStanding, f.standing)
 	serve(t, manager, transporter.ManagerStart, f.start)
 	serve(t, manager, transporter.ManagerTerminate, f.terminate)
 	serve(t, manager, transporter.ManagerSessions, f.list)
@@ -197,6 +199,13 @@ func (f *fake) listApps(_ context.Context, r transporter.AppsRequest) (transport
 	return transporter.AppsReply{Apps: f.apps}, err
 }
 
+func (f *fake) standing(_ context.Context, r transporter.StandingRequest) (transporter.Empty, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, r)
+	return transporter.Empty{}, f.fail["standing"]
+}
+
 var kindOf = map[transporter.Action]ticket.Kind{
 	transporter.ActStart: ticket.Start, transporter.ActConnect: ticket.Connect, transporter.ActRead: ticket.Read,
 	transporter.ActTerminate: ticket.Terminate, transporter.ActDrain: ticket.Drain,
@@ -215,7 +224,7 @@ func (f *fake) authorize(_ context.Context, r transporter.AuthorizeRequest) (tra
 		return transporter.AuthorizeReply{}, forbidden
 	}
 	c := ticket.Claims{
-		Kind: kindOf[r.Action], Subject: id.User, Session: r.Session, Node: r.Node, ID: ticket.NewID(),
+		Kind: kindOf[r.Action], Subject: id.User, Session: r.Session, Owner: r.Owner, Node: r.Node, ID: ticket.NewID(), Login: id.TokenID,
 		IssuedAt: time.Now().Unix(), Expires: time.Now().Add(30 * time.Second).Unix(),
 	}
 	if s := r.Start; s != nil {

@@ -139,6 +139,45 @@ func TestALargeBodyIsRefusedUnread(t *testing.T) {
 	}
 }
 
+// TestAStreamWithABodyThatNeverComesEnds promises a body to routes that last as long as one likes.
+func TestAStreamWithABodyThatNeverComesEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *setup) { s.limits.read = 200 * time.Millisecond })
+	for _, path := range []string{"/api/v1/events", "/api/v1/sessions/0123456789abcdef/display"} {
+		conn, err := tls.Dial("tcp", w.addr(), &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n", path)
+		conn.SetReadDeadline(time.Now().Add(tooLong))
+		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: still open", path)
+		}
+	}
+}
+
+// TestWhoReadsNoAnswerIsDropped asks again and again and takes no answer, on paths that no route has.
+func TestWhoReadsNoAnswerIsDropped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *setup) { s.limits.write = 200 * time.Millisecond })
+	for _, request := range []string{"GET /api/nothing", "PUT /api/v1/me"} {
+		conn, err := tls.Dial("tcp", w.addr(), &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetWriteDeadline(time.Now().Add(tooLong))
+		many := strings.Repeat(request+" HTTP/1.1\r\nHost: x\r\n\r\n", 1000)
+		for err == nil {
+			_, err = io.WriteString(conn, many)
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: still taken", request)
+		}
+	}
+}
+
 func TestTLSIsModern(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

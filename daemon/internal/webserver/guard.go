@@ -58,6 +58,7 @@ func (w *Webserver) guard(next http.Handler) http.Handler {
 		defer func() { w.logAccess(rec, r, begun) }()
 		defer w.recoverFrom(rec, r)
 		w.securityHeaders(rec.Header(), r)
+		http.NewResponseController(rec).SetWriteDeadline(time.Now().Add(w.limits.write)) // until the route says otherwise
 		if r.ContentLength > maxBody {
 			w.fail(rec, r, errTooLarge)
 			return
@@ -146,10 +147,11 @@ func (r *recorder) Write(b []byte) (int, error) {
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // bounded gives a request the time its route allows. A request without a body is no
-// longer read from, so that the reading deadline does not end a long answer.
+// longer read from, so that the reading deadline does not end a long answer; one with a body
+// keeps the deadline whatever its route: before anything is answered, the server reads the body.
 func (w *Webserver) bounded(rw http.ResponseWriter, r *http.Request, d time.Duration) (*http.Request, context.CancelFunc) {
 	rc := http.NewResponseController(rw)
-	if r.ContentLength == 0 || d < 0 {
+	if r.ContentLength == 0 {
 		rc.SetReadDeadline(time.Time{})
 	}
 	if d < 0 {

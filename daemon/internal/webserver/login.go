@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 )
 
@@ -76,13 +77,21 @@ func (w *Webserver) signIn(r *http.Request, c credentials) (transporter.LoginRep
 	return reply, nil
 }
 
-func (w *Webserver) logout(rw http.ResponseWriter, r *http.Request, who *caller) error {
+// logout ends a login, also of somebody who may do nothing else any more. The browser loses its
+// cookie in every case.
+func (w *Webserver) logout(rw http.ResponseWriter, r *http.Request, _ *caller) error {
+	who, err := w.bearer(r)
+	if err != nil {
+		return err
+	}
+	if who.fromCookie {
+		w.dropCookie(rw, r)
+	}
 	if _, err := transporter.Call(r.Context(), w.o.Conn, transporter.UserLogout, transporter.LogoutRequest{Token: who.token}); err != nil {
 		return err
 	}
-	w.revoke(transporter.Revocation{TokenID: who.TokenID, Expires: who.Expires})
-	if who.fromCookie {
-		w.dropCookie(rw, r)
+	if claims, err := ticket.Peek(who.token); err == nil { // the user component has verified it
+		w.revoke(transporter.Revocation{TokenID: claims.ID, Expires: time.Unix(claims.Expires, 0).UTC()})
 	}
 	return writeJSON(rw, http.StatusOK, struct{}{})
 }
@@ -91,6 +100,7 @@ func (w *Webserver) logout(rw http.ResponseWriter, r *http.Request, who *caller)
 func (w *Webserver) revoke(r transporter.Revocation) {
 	w.tokens.revoke(r)
 	w.events.dropToken(r.TokenID)
+	w.audience.dropLogin(r.TokenID)
 }
 
 func (w *Webserver) me(rw http.ResponseWriter, _ *http.Request, who *caller) error {

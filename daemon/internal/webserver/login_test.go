@@ -155,6 +155,24 @@ func TestWhatChangesSomethingNeedsTheCSRFHeader(t *testing.T) {
 	w.do("GET", "/api/v1/me", nil, c).want(t, 401)
 }
 
+// TestWhoMayDoNothingMayLogOut is for somebody who was disabled meanwhile.
+func TestWhoMayDoNothingMayLogOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	token := w.login("ann")
+	c := &caller{token: token}
+	w.fake.failing("verify", transporter.Errorf(transporter.Unauthorized, "the user may no longer log in"))
+	w.do("GET", "/api/v1/me", nil, bearer(token)).want(t, 401)
+	w.do("POST", "/api/v1/logout", nil, cookie("__Host-fastx", token)).want(t, 403) // without the CSRF header
+	a := w.do("POST", "/api/v1/logout", nil, cookie("__Host-fastx", token), header("X-CSRF-Token", c.csrf())).want(t, 200)
+	if !strings.Contains(a.Header.Get("Set-Cookie"), "Max-Age=0") {
+		t.Errorf("the browser keeps its cookie: %q", a.Header.Get("Set-Cookie"))
+	}
+	w.fake.failing("verify", nil)
+	w.do("GET", "/api/v1/me", nil, bearer(token)).want(t, 401)
+	w.do("POST", "/api/v1/logout", nil).want(t, 401)
+}
+
 func TestOnlyABearerTokenIsTaken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

@@ -15,7 +15,9 @@ const (
 	repeatFor = 10 * time.Minute
 	// maxKey and maxRepeats bound what is remembered.
 	maxKey     = 255
-	maxRepeats = 4096
+	maxRepeats = 1 << 16
+	// maxOwn bounds what is remembered for one user, so that nobody takes up everybody's room.
+	maxOwn = 256
 )
 
 // repeats gives a repeated order the id of the first, so that it starts nothing twice.
@@ -23,6 +25,7 @@ type repeats struct {
 	now   func() time.Time
 	mu    sync.Mutex
 	known map[repeatKey]repeat
+	own   map[string]int // of each user
 }
 
 type repeatKey struct{ user, key string }
@@ -34,7 +37,7 @@ type repeat struct {
 }
 
 func newRepeats(now func() time.Time) *repeats {
-	return &repeats{now: now, known: make(map[repeatKey]repeat)}
+	return &repeats{now: now, known: make(map[repeatKey]repeat), own: make(map[string]int)}
 }
 
 // begin chooses the id of the session that o asks for. finish has to be told what became
@@ -58,11 +61,12 @@ func (p *repeats) begin(user, key string, o order) (id string, finish func(error
 	switch {
 	case ok && first.order != sum:
 		return "", nil, transporter.Errorf(transporter.Conflict, "this Idempotency-Key was used for another order")
-	case !ok && len(p.known) >= maxRepeats:
-		return "", nil, transporter.Errorf(transporter.TooMany, "too many sessions are being started; try again in a moment")
+	case !ok && (p.own[user] >= maxOwn || len(p.known) >= maxRepeats):
+		return "", nil, transporter.Errorf(transporter.TooMany, "you have used more than %d Idempotency-Keys within %s; try again later", maxOwn, repeatFor)
 	case !ok:
 		first = repeat{id: ticket.NewID(), order: sum, until: p.now().Add(repeatFor)}
 		p.known[k] = first
+		p.own[user]++
 	}
 	return first.id, func(err error) { p.finish(k, err) }, nil
 }
@@ -75,14 +79,25 @@ func (p *repeats) finish(k repeatKey, err error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.drop(k)
+}
+
+// drop forgets one order. Caller holds p.mu.
+func (p *repeats) drop(k repeatKey) {
+	if _, ok := p.known[k]; !ok {
+		return
+	}
 	delete(p.known, k)
+	if p.own[k.user]--; p.own[k.user] == 0 {
+		delete(p.own, k.user)
+	}
 }
 
 func (p *repeats) forget() {
 	now := p.now()
 	for k, r := range p.known {
 		if r.until.Before(now) {
-			delete(p.known, k)
+			p.drop(k)
 		}
 	}
 }

@@ -42,13 +42,21 @@ func (c *caller) csrf() string {
 
 // caller finds out who makes a request.
 func (w *Webserver) caller(r *http.Request) (*caller, error) {
+	c, err := w.bearer(r)
+	if err != nil {
+		return nil, err
+	}
+	if c.Identity, err = w.verify(r.Context(), c.token); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// bearer takes the token out of a request, whoever it may belong to.
+func (w *Webserver) bearer(r *http.Request) (*caller, error) {
 	c := &caller{}
 	if c.token, c.fromCookie = w.tokenOf(r); c.token == "" || len(c.token) > ticket.MaxSize {
 		return nil, errSignIn
-	}
-	var err error
-	if c.Identity, err = w.verify(r.Context(), c.token); err != nil {
-		return nil, err
 	}
 	if c.fromCookie && !safe(r.Method) && !hmac.Equal([]byte(r.Header.Get("X-CSRF-Token")), []byte(c.csrf())) {
 		return nil, errCSRF

@@ -54,6 +54,7 @@ type Webserver struct {
 	tokens   *tokens
 	repeats  *repeats
 	events   *hub
+	audience *audience
 	lobby    *display.Lobby
 	page     *page
 	handler  http.Handler
@@ -96,7 +97,7 @@ func newWebserver(o Options, l limits) (*Webserver, error) {
 	w := &Webserver{
 		o: o, limits: l, page: page, lobby: lobby,
 		front:  newFront(o.Log, l.first),
-		tokens: newTokens(o.Now), repeats: newRepeats(o.Now), events: newHub(),
+		tokens: newTokens(o.Now), repeats: newRepeats(o.Now), events: newHub(), audience: newAudience(),
 		changed: make(chan struct{}, 1),
 	}
 	w.stopping, w.stop = context.WithCancel(context.Background())

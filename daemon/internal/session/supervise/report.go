@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
@@ -22,6 +23,7 @@ const (
 // reporter tells the launcher what becomes of the session, and hears its orders. It
 // lives through any number of launchers.
 type reporter struct {
+	id        string        // the session's
 	socket    string        // the launcher's
 	rfb       string        // the X server's
 	terminate chan string   // the reason of the first order to end
@@ -36,7 +38,7 @@ type reporter struct {
 
 func newReporter(rec *session.Record, unheld []string) *reporter {
 	return &reporter{
-		socket: rec.Socket, rfb: session.RFBSocket(rec.Dir),
+		id: rec.ID, socket: rec.Socket, rfb: session.RFBSocket(rec.Dir),
 		terminate: make(chan string, 1), goodbye: make(chan struct{}), done: make(chan struct{}),
 		last: session.Report{ID: rec.ID, State: "starting", PID: os.Getpid(), Unheld: unheld},
 	}
@@ -167,7 +169,7 @@ func (r *reporter) hangUp() {
 func (r *reporter) obey(link *session.Link, order session.Order) error {
 	switch order.Type {
 	case "viewer":
-		return r.viewer(link, order.Seq)
+		go r.viewer(link, order.Seq) // it may have to wait, and other orders must not
 	case "terminate":
 		select {
 		case r.terminate <- orElse(order.Reason, "ended on request"):
@@ -181,16 +183,18 @@ func (r *reporter) obey(link *session.Link, order session.Order) error {
 	return nil
 }
 
-// viewer opens an RFB connection and hands it over.
-func (r *reporter) viewer(link *session.Link, seq uint64) error {
-	answer := session.Report{Type: "viewer", ID: r.last.ID, Seq: seq}
+// viewer opens an RFB connection and hands it over. That it could not be sent shows in that the
+// connection ends.
+func (r *reporter) viewer(link *session.Link, seq uint64) {
+	answer := session.Report{Type: "viewer", ID: r.id, Seq: seq}
 	f, err := r.dialRFB()
 	if err != nil {
 		answer.Error = err.Error()
-		return link.Send(answer, nil)
+		_ = link.Send(answer, nil)
+		return
 	}
 	defer f.Close()
-	return link.Send(answer, f)
+	_ = link.Send(answer, f)
 }
 
 func (r *reporter) dialRFB() (*os.File, error) {
@@ -200,12 +204,30 @@ func (r *reporter) dialRFB() (*os.File, error) {
 	case "ended":
 		return nil, errors.New("the session has ended")
 	}
-	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: r.rfb, Net: "unix"})
+	conn, err := dialPatiently(r.rfb)
 	if err != nil {
 		return nil, errors.New("the session's display does not answer: " + err.Error())
 	}
 	defer conn.Close()
 	return conn.File()
+}
+
+// How long viewers wait for a place in the X server's queue, and how often they look.
+const (
+	queueLimit = 2 * time.Second
+	queuePoll  = 5 * time.Millisecond
+)
+
+// dialPatiently connects to a Unix socket. The X server's queue is short, and when many viewers come
+// in the same moment the kernel refuses those that find no place in it.
+func dialPatiently(path string) (*net.UnixConn, error) {
+	for end := time.Now().Add(queueLimit); ; {
+		conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
+		if !errors.Is(err, syscall.EAGAIN) || time.Now().After(end) {
+			return conn, err
+		}
+		<-time.After(queuePoll)
+	}
 }
 
 func (r *reporter) state() string {

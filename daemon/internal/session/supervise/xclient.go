@@ -31,7 +31,8 @@ const (
 
 var errNotX = errors.New("the X server does not answer as one")
 
-// dialX connects with the session's cookie.
+// dialX connects with the session's cookie. The server has lookLimit to answer; what is asked
+// later has to set a deadline of its own.
 func dialX(number int, cookie []byte) (*xclient, error) {
 	conn, err := net.Dial("unix", socketFile(number))
 	if err != nil {
@@ -41,7 +42,11 @@ func dialX(number int, cookie []byte) (*xclient, error) {
 		return nil, err
 	}
 	c := &xclient{Conn: conn}
-	if err := c.setUp(cookie); err != nil {
+	err = conn.SetDeadline(time.Now().Add(lookLimit))
+	if err == nil {
+		err = c.setUp(cookie)
+	}
+	if err != nil {
 		conn.Close()
 		return nil, err
 	}
