@@ -130,8 +130,8 @@ func (n *Node) buildEngine() error {
 	if err != nil {
 		return err
 	}
-	n.group = newGroup(n)
-	n.loop = reload.New(reload.Options{Source: n.watcher, Keeper: n.keeper, Recorder: n.past(), Changed: n.changed, Restart: n.restart,
+	n.group, n.past, n.writing = newGroup(n), newPast(n), make(chan struct{}, 1)
+	n.loop = reload.New(reload.Options{Source: n.watcher, Keeper: n.keeper, Recorder: n.past, Changed: n.changed, Restart: n.restart,
 		Applier: reload.Applier{Services: []reload.Service{n.opts.Logs, n.group}}, Log: n.opts.Logs.For("config")})
 	return nil
 }

@@ -45,6 +45,20 @@ func (l *Logs) For(component string) *slog.Logger {
 	return slog.New(levelled{l.handler, v}).With("component", component)
 }
 
+// Levels names the level that loglevel.ini gives each component, "" to one that logs as allComponents says.
+func (l *Logs) Levels() map[string]string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := map[string]string{allComponents: "info"}
+	for component := range l.levels {
+		out[component] = ""
+	}
+	for component, level := range l.current {
+		out[component] = strings.ToLower(level.String())
+	}
+	return out
+}
+
 // Name is the service's name.
 func (l *Logs) Name() string { return "log" }
 

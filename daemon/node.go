@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
+	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/history"
@@ -48,6 +49,8 @@ type Node struct {
 	keeper  *generation.Keeper
 	group   *group
 	loop    *reload.Loop
+	past    *pastRecorder
+	writing chan struct{} // holds one while FX_CONFIG_DIR is written to
 
 	conn    *transporter.Conn // the node's own, for its heartbeat and its admin socket
 	heart   *heart
@@ -96,25 +99,64 @@ func (n *Node) buildWebserver(c *transporter.Conn) (component, error) {
 		Log: n.opts.Logs.For("webserver"), Announce: n.listening, Ready: n.ready, NoVNC: n.noVNC(), Account: n.account.Name})
 }
 
-// past is the node's history. It is opened when it is needed first, and again until that succeeds:
+// pastRecorder is the node's history. It is opened when it is needed first, and again until that succeeds:
 // what is wrong with it is told as a warning and never keeps the node from running.
-func (n *Node) past() reload.Recorder {
-	return &pastRecorder{history.Options{Dir: filepath.Join(n.place.Local, "history"), Redact: spec.Redact, Log: n.log}, nil}
-}
-
 type pastRecorder struct {
 	options history.Options
-	opened  *history.History
+
+	mu     sync.Mutex
+	opened *history.History
+}
+
+var _ reload.Recorder = (*pastRecorder)(nil)
+
+func newPast(n *Node) *pastRecorder {
+	return &pastRecorder{options: history.Options{Dir: filepath.Join(n.place.Local, "history"), Redact: spec.Redact, Log: n.log}}
+}
+
+func (r *pastRecorder) open() (_ *history.History, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.opened == nil {
+		r.opened, err = history.Open(r.options)
+	}
+	return r.opened, err
 }
 
 // Record records a generation.
-func (r *pastRecorder) Record(gen *generation.Generation) (err error) {
-	if r.opened == nil {
-		if r.opened, err = history.Open(r.options); err != nil {
-			return err
-		}
+func (r *pastRecorder) Record(gen *generation.Generation) error {
+	h, err := r.open()
+	if err != nil {
+		return err
 	}
-	return r.opened.Record(gen)
+	return h.Record(gen)
+}
+
+// Page is History.Page.
+func (r *pastRecorder) Page(before, size int) ([]history.Entry, bool, error) {
+	h, err := r.open()
+	if err != nil {
+		return nil, false, err
+	}
+	return h.Page(before, size)
+}
+
+// Files is History.Files.
+func (r *pastRecorder) Files(generation int) (history.Entry, []history.File, error) {
+	h, err := r.open()
+	if err != nil {
+		return history.Entry{}, nil, err
+	}
+	return h.Files(generation)
+}
+
+// Changes is History.Changes.
+func (r *pastRecorder) Changes(ctx context.Context, from, to int) ([]history.Change, error) {
+	h, err := r.open()
+	if err != nil {
+		return nil, err
+	}
+	return h.Changes(ctx, from, to)
 }
 
 // noVNC is the distribution's noVNC, nil where it is not installed.
@@ -148,6 +190,7 @@ func (n *Node) speak(ctx context.Context) error {
 		}
 	}()
 	n.silence = func() { stop(); <-done }
+	n.answer()
 	return nil
 }
 
@@ -169,16 +212,38 @@ func (n *Node) hush() {
 
 // beat is what the heartbeat says.
 func (n *Node) beat() transporter.Beat {
-	env, status := n.keeper.Current().Config.Env, n.keeper.Status()
+	env := n.keeper.Current().Config.Env
 	b := transporter.Beat{Node: n.name, Instance: n.instance, Version: n.opts.Version, Services: n.services(),
-		Metadata: metadata(env.Metadata, n.opts.Version), Load: load(), Max: env.MaxSessions, Config: transporter.ConfigState{
-			Generation: status.Generation, Digest: status.Digest, Accepted: status.Accepted, Problems: status.Problems}}
+		Metadata: metadata(env.Metadata, n.opts.Version), Load: load(), Max: env.MaxSessions, Config: n.configState(), Levels: n.opts.Logs.Levels()}
 	for _, m := range n.group.Members() {
 		if l, ok := m.component.(*launcher.Launcher); ok {
 			b.Drain = l.Drained()
 		}
 	}
 	return b
+}
+
+// configState is what the heartbeat says of the configuration.
+func (n *Node) configState() transporter.ConfigState {
+	s := n.keeper.Status()
+	state := transporter.ConfigState{Generation: s.Generation, Digest: s.Digest, Accepted: s.Accepted, Problems: s.Problems,
+		Since: s.Since, Shared: sharedDigest(n.keeper.Current().Set)}
+	if !s.Accepted {
+		state.Since = s.Rejected
+	}
+	return state
+}
+
+// sharedDigest is the digest of the files that all nodes of a cluster may share: what lies outside
+// of FX_CONFIG_DIR is each node's own, and so are owners and modes, which a share may show differently.
+func sharedDigest(set fileset.Set) string {
+	var shared []fileset.File
+	for _, f := range set.Files() {
+		if !filepath.IsAbs(f.Name) {
+			shared = append(shared, fileset.File{Name: f.Name, Data: f.Data})
+		}
+	}
+	return fileset.New(shared...).Digest()
 }
 
 // services names what runs, in the order of the data flow.

@@ -239,7 +239,7 @@ func (w *writer) text(lines []line) string {
 			b.WriteString(strings.TrimRight("# "+c, " ") + "\n")
 		}
 	}
-	delimiter := map[spec.Dialect]string{spec.DialectINI: " = ", spec.DialectEnv: "=", spec.DialectHtpasswd: ":"}[w.kind.Dialect]
+	delimiter := w.delimiter()
 	for i, l := range lines {
 		if i == 0 || l.section != lines[i-1].section {
 			b.WriteString("\n")
@@ -250,6 +250,10 @@ func (w *writer) text(lines []line) string {
 		b.WriteString(l.key + delimiter + l.value + "\n")
 	}
 	return b.String()
+}
+
+func (w *writer) delimiter() string {
+	return map[spec.Dialect]string{spec.DialectINI: " = ", spec.DialectEnv: "=", spec.DialectHtpasswd: ":"}[w.kind.Dialect]
 }
 
 // readsBack proves that the text means what was to be written.

@@ -79,6 +79,9 @@ type fake struct {
 	List   []admin.Node
 	All    []admin.Session
 	Lines  []string
+	Past   admin.History
+	Gen    admin.GenerationFiles
+	Diffs  []admin.FileDiff
 	Fail   *admin.Error
 }
 
@@ -97,6 +100,29 @@ func (f fake) Reload(ctx context.Context, _ string) (admin.ReloadReport, error) 
 	}
 	return f.Report, f.failure()
 }
+
+func (f fake) History(_ context.Context, before, limit int) (admin.History, error) {
+	var page admin.History
+	for _, g := range f.Past.Generations {
+		switch {
+		case before > 0 && g.Generation >= before:
+		case len(page.Generations) == limit:
+			page.More = true
+		default:
+			page.Generations = append(page.Generations, g)
+		}
+	}
+	return page, f.failure()
+}
+
+func (f fake) Generation(_ context.Context, n int) (admin.GenerationFiles, error) {
+	if n != f.Gen.Generation.Generation {
+		return f.Gen, &admin.Error{Code: "not_found", Message: "generation " + strconv.Itoa(n) + " is not recorded"}
+	}
+	return f.Gen, f.failure()
+}
+
+func (f fake) Diff(context.Context, int, int) ([]admin.FileDiff, error) { return f.Diffs, f.failure() }
 
 func (f fake) As(user string) admin.Cluster { return &fakeCluster{fake: f, user: user} }
 
@@ -131,6 +157,19 @@ func (c *fakeCluster) Session(_ context.Context, id string) (admin.Session, erro
 }
 
 func (c *fakeCluster) Log(context.Context, string) ([]string, error) { return c.Lines, c.failure() }
+
+func (c *fakeCluster) Message(_ context.Context, id, text string) (admin.Message, error) {
+	return admin.Message{Session: id, Text: text, From: c.user}, c.failure()
+}
+
+func (c *fakeCluster) Drain(_ context.Context, node string, _ bool) error {
+	for _, n := range c.List {
+		if n.Node == node {
+			return c.failure()
+		}
+	}
+	return &admin.Error{Code: "not_found", Message: "there is no node " + node}
+}
 
 func (c *fakeCluster) Terminate(ctx context.Context, id string) (admin.Session, error) {
 	s, err := c.Session(ctx, id)

@@ -14,12 +14,18 @@
 //
 //	GET    /v1/status             Status
 //	POST   /v1/reload             ReloadRequest → 200 ReloadReport, or 202 {} without "wait"
+//	GET    /v1/config/history     {"generations": [Generation], "more": bool}; ?before=N&limit=N
+//	GET    /v1/config/N           GenerationFiles
+//	GET    /v1/config/diff        {"files": [FileDiff]}; ?from=N&to=N
 //	GET    /v1/nodes              {"nodes": [Node]}
+//	POST   /v1/nodes/NODE/drain   {}; DELETE undrains
 //	GET    /v1/sessions[?all=1]   {"sessions": [Session]}
 //	POST   /v1/sessions           StartRequest → 201 Session
 //	GET    /v1/sessions/ID        Session
 //	GET    /v1/sessions/ID/log    {"lines": [string]}
 //	DELETE /v1/sessions/ID        Session
+//	POST   /v1/sessions/ID/message  MessageRequest → Message
+//	POST   /v1/message            MessageRequest → Message, to everyone
 //
 // The header Fastx-User names whom to act for. A failure is {"error": Error}.
 package admin
@@ -48,6 +54,12 @@ type Backend interface {
 	Status(ctx context.Context) (Status, error)
 	// Reload looks at the files now and returns when the outcome is settled.
 	Reload(ctx context.Context, origin string) (ReloadReport, error)
+	// History lists this node's generations before one, newest first; before 0 begins at the newest.
+	History(ctx context.Context, before, limit int) (History, error)
+	// Generation shows one of them with its files.
+	Generation(ctx context.Context, generation int) (GenerationFiles, error)
+	// Diff says how two of them differ.
+	Diff(ctx context.Context, from, to int) ([]FileDiff, error)
 	// As returns the cluster with the rights of the named user.
 	As(user string) Cluster
 }
@@ -60,6 +72,10 @@ type Cluster interface {
 	Session(ctx context.Context, id string) (Session, error)
 	Log(ctx context.Context, id string) ([]string, error)
 	Terminate(ctx context.Context, id string) (Session, error)
+	// Message says something to who looks at a session, with id "" at any.
+	Message(ctx context.Context, id, text string) (Message, error)
+	// Drain keeps new sessions from a node, or lets them come again.
+	Drain(ctx context.Context, node string, drain bool) error
 }
 
 // Status is how one node is.

@@ -29,6 +29,10 @@ type fake struct {
 	nodes    []Node
 	sessions []Session
 	lines    []string
+	past     History
+	gen      GenerationFiles
+	diff     []FileDiff
+	said     Message
 	err      error
 	block    chan struct{} // when set, Reload waits for it or for its context
 
@@ -58,6 +62,18 @@ func (f *fake) Reload(ctx context.Context, origin string) (ReloadReport, error) 
 	return f.report, err
 }
 
+func (f *fake) History(_ context.Context, before, limit int) (History, error) {
+	return f.past, f.note("history", before, limit)
+}
+
+func (f *fake) Generation(_ context.Context, n int) (GenerationFiles, error) {
+	return f.gen, f.note("generation", n)
+}
+
+func (f *fake) Diff(_ context.Context, from, to int) ([]FileDiff, error) {
+	return f.diff, f.note("diff", from, to)
+}
+
 func (f *fake) As(user string) Cluster { return cluster{f, user} }
 
 type cluster struct {
@@ -85,6 +101,14 @@ func (c cluster) Log(_ context.Context, id string) ([]string, error) {
 
 func (c cluster) Terminate(_ context.Context, id string) (Session, error) {
 	return c.sessions[0], c.note(c.user, "terminate", id)
+}
+
+func (c cluster) Message(_ context.Context, id, text string) (Message, error) {
+	return c.said, c.note(c.user, "message", id, text)
+}
+
+func (c cluster) Drain(_ context.Context, node string, drain bool) error {
+	return c.note(c.user, "drain", node, drain)
 }
 
 // runDir makes a directory whose name leaves room for a socket's.
@@ -135,7 +159,11 @@ func TestEveryCallCarriesItsValuesBothWays(t *testing.T) {
 		report:   ReloadReport{Outcome: HeldBack, Generation: 4, Digest: "sha256:1", Problems: diag.List{{File: "apps/x.ini"}}},
 		nodes:    []Node{{Node: "n1", Metadata: map[string]string{"gpu": "1"}, Load: Load{Cores: 2}, Sessions: 5, Age: 1.5}},
 		sessions: []Session{aSession}, lines: []string{"one", "two"},
+		past: History{Generations: []Generation{{Generation: 7, When: time.Unix(1000, 0).UTC(), Origin: "ann", Changed: []string{"fastx.env"}}}, More: true},
+		gen:  GenerationFiles{Generation: Generation{Generation: 7, Changed: []string{}}, Files: []File{{"fastx.env", "A=1\n"}}},
+		diff: []FileDiff{{"fastx.env", "changed", "-A=1\n+A=2\n"}}, said: Message{Text: "noon", From: "ada", At: time.Unix(1000, 0).UTC()},
 	}
+	nothing := func(err error) (any, error) { return nil, err }
 	c, ctx, id := serve(t, b), t.Context(), aSession.ID
 	start := StartRequest{Command: "xeyes", Geometry: "rootless", Name: "eyes", Params: map[string]string{"a": "b"}}
 	tests := map[string]struct {
@@ -153,6 +181,13 @@ func TestEveryCallCarriesItsValuesBothWays(t *testing.T) {
 		"session":      {func() (any, error) { return c.Session(ctx, id) }, aSession, []any{"ada", "session", id}},
 		"log":          {func() (any, error) { return c.Log(ctx, id) }, b.lines, []any{"ada", "log", id}},
 		"terminate":    {func() (any, error) { return c.Terminate(ctx, id) }, aSession, []any{"ada", "terminate", id}},
+		"history":      {func() (any, error) { return c.History(ctx, 9, 2) }, b.past, []any{"history", 9, 2}},
+		"generation":   {func() (any, error) { return c.Generation(ctx, 7) }, b.gen, []any{"generation", 7}},
+		"diff":         {func() (any, error) { return c.Diff(ctx, 1, 7) }, b.diff, []any{"diff", 1, 7}},
+		"message":      {func() (any, error) { return c.Message(ctx, id, "noon") }, b.said, []any{"ada", "message", id, "noon"}},
+		"to everyone":  {func() (any, error) { return c.As("bob").Message(ctx, "", "noon") }, b.said, []any{"bob", "message", "", "noon"}},
+		"drain":        {func() (any, error) { return nothing(c.Drain(ctx, "a/b", true)) }, nil, []any{"ada", "drain", "a/b", true}},
+		"undrain":      {func() (any, error) { return nothing(c.Drain(ctx, "n1", false)) }, nil, []any{"ada", "drain", "n1", false}},
 	}
 	for name, tt := range tests {
 		b.asked = nil
@@ -168,7 +203,7 @@ func TestEveryCallCarriesItsValuesBothWays(t *testing.T) {
 
 func TestAnEmptyListIsAListNotNull(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{"/v1/nodes", "/v1/sessions", "/v1/sessions/x/log"} {
+	for _, path := range []string{"/v1/nodes", "/v1/sessions", "/v1/sessions/x/log", "/v1/config/diff"} {
 		resp, err := serve(t, &fake{}).do(t.Context(), http.MethodGet, path, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -223,6 +258,10 @@ func TestWhatIsNoCallAndNoJSONIsSaidSo(t *testing.T) {
 		"no JSON":        {http.MethodPost, "/v1/reload", nil, "invalid"},
 		"a giant":        {http.MethodPost, "/v1/sessions", StartRequest{Name: strings.Repeat("x", maxBody)}, "invalid"},
 		"not an object ": {http.MethodPost, "/v1/sessions", "text", "invalid"},
+		"no number":      {http.MethodGet, "/v1/config/x", nil, "invalid"},
+		"a huge number":  {http.MethodGet, "/v1/config/diff?from=99999999999999999999&to=1", nil, "invalid"},
+		"below nought":   {http.MethodGet, "/v1/config/history?before=-1", nil, "invalid"},
+		"no text":        {http.MethodPost, "/v1/message", nil, "invalid"},
 	}
 	for name, tt := range tests {
 		_, err := call[struct{}](t.Context(), c, tt.method, tt.path, tt.body)

@@ -125,6 +125,8 @@ func (s *Server) routes() http.Handler {
 		defer cancel()
 		return c.Terminate(ctx, r.PathValue("id"))
 	}))
+	s.configRoutes(mux)
+	s.administerRoutes(mux)
 	mux.Handle("/", answer(http.StatusOK, func(r *http.Request) (any, error) {
 		return nil, &Error{Code: "not_found", Message: "this fastxd has no call " + r.Method + " " + r.URL.Path + "; are fastxctl and fastxd of one version?"}
 	}))

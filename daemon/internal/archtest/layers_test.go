@@ -186,6 +186,7 @@ var layers = map[string]reasons{
 		"daemon/internal/user":        "a component",
 		"daemon/internal/watch":       "the watcher",
 		"daemon/internal/webserver":   "a component",
+		"daemon/render":               "loglevel.ini is edited",
 		"daemon/spec":                 "what the files mean",
 	},
 	"daemon/cmd/fastxd": {

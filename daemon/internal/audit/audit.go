@@ -49,6 +49,8 @@ const (
 	Connect   Action = "connect"
 	Terminate Action = "terminate"
 	Drain     Action = "drain"
+	Message   Action = "message"
+	LogLevel  Action = "loglevel"
 	Lost      Action = "audit-lost" // events that did not get into the log
 )
 

@@ -99,7 +99,7 @@ func (c Client) Drain(ctx context.Context, node string, drain bool) error {
 		return err
 	}
 	_, err = transporter.Call(ctx, c.Conn, transporter.ManagerDrain, transporter.DrainRequest{Ticket: leave.Ticket, Drain: drain})
-	return err
+	return c.whether(ctx, node, err)
 }
 
 // permit finds a session and asks for leave to do act with it.

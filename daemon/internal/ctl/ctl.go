@@ -129,7 +129,7 @@ func newRoot(sys System) *cobra.Command {
 		Use:   "fastxctl",
 		Short: "Set up, check and steer a FastX node",
 		Long: `fastxctl writes a first configuration, checks one, and asks the fastxd on this
-machine about itself, the cluster's nodes and its sessions.
+machine about itself, its configurations, the cluster's nodes and its sessions.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or a rejected configuration; reload --wait
 has more.`,
@@ -148,7 +148,7 @@ has more.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%w; see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(a.initCmd(), a.checkCmd(), a.statusCmd(), a.reloadCmd(), a.nodesCmd(),
+	root.AddCommand(a.initCmd(), a.checkCmd(), a.statusCmd(), a.reloadCmd(), a.configCmd(), a.nodesCmd(),
 		a.sessionsCmd(), a.versionCmd(), a.completionCmd())
 	return root
 }
@@ -221,8 +221,8 @@ func (a *app) completionCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish",
 		Short: "Print a script that completes commands in your shell",
-		Long: `completion prints a script for your shell to load. It completes commands, flags and
-the ids of your sessions.`,
+		Long: `completion prints a script for your shell to load. It completes commands, flags, the ids
+of your sessions, nodes and generations.`,
 		Example: `  source <(fastxctl completion bash)
   fastxctl completion bash > /etc/bash_completion.d/fastxctl
   fastxctl completion zsh > "${fpath[1]}/_fastxctl"

@@ -74,7 +74,7 @@ func tryLine(line string) error {
 	if err != nil {
 		return err
 	}
-	if !c.Runnable() || c.HasSubCommands() {
+	if !c.Runnable() || c.HasSubCommands() && c.DisableFlagsInUseLine { // nodes has commands and does something itself
 		return fmt.Errorf("it names no command")
 	}
 	return c.ParseFlags(rest)

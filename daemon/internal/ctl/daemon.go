@@ -22,6 +22,9 @@ const systemRunDir = "/run/fastx"
 // patience is how long a question to the daemon may take.
 const patience = 30 * time.Second
 
+// completionPatience is how long a shell's completion may wait for the daemon.
+const completionPatience = 2 * time.Second
+
 // daemonFlags adds what every command that asks the daemon has.
 func (a *app) daemonFlags(c *cobra.Command) {
 	a.jsonFlag(c)
@@ -244,43 +247,4 @@ func exitWith(code int) error {
 		return nil
 	}
 	return exit{code: code}
-}
-
-func (a *app) nodesCmd() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "nodes",
-		Short: "List the nodes of the cluster",
-		Long: `nodes lists the cluster's nodes: what runs on each, how busy it is, and when it was
-last heard of.`,
-		Example: "  fastxctl nodes\n  fastxctl nodes --json | jq '.nodes[].node'",
-		Args:    noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return a.ask(c, patience, func(ctx context.Context, client *admin.Client) error {
-				nodes, err := client.Nodes(ctx)
-				if err != nil {
-					return err
-				}
-				if a.json {
-					return a.printJSON(map[string]any{"nodes": nodes})
-				}
-				return a.printNodes(nodes)
-			})
-		},
-	}
-	a.daemonFlags(c)
-	a.userFlag(c)
-	return c
-}
-
-func (a *app) printNodes(nodes []admin.Node) error {
-	rows := [][]string{{"NODE", "VERSION", "SERVICES", "SESSIONS", "LOAD", "FREE MEMORY", "DRAIN", "HEARD"}}
-	for _, n := range nodes {
-		rows = append(rows, []string{
-			n.Node, n.Version, dash(strings.Join(n.Services, ",")), fmt.Sprint(n.Sessions),
-			fmt.Sprintf("%.2f of %d", n.Load.Load1, n.Load.Cores),
-			fmt.Sprintf("%s of %s", bytesOf(n.Load.MemFree), bytesOf(n.Load.MemTotal)),
-			yesNo(n.Drain), ago(n.Age),
-		})
-	}
-	return a.table(rows...)
 }

@@ -21,15 +21,16 @@ var sessionID = regexp.MustCompile(`^[0-9a-f]{16}$`)
 func (a *app) sessionsCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "sessions",
-		Short: "List, start, show and end sessions",
-		Long:  "sessions lists, starts, shows and ends display sessions anywhere in the cluster.",
+		Short: "List, start, show, message and end sessions",
+		Long: `sessions lists, starts, shows and ends display sessions anywhere in the cluster, and says
+something to who looks at them.`,
 		Example: `  fastxctl sessions list --all
   id=$(fastxctl sessions start --app xterm --wait)
   fastxctl sessions log $id
   fastxctl sessions terminate $id`,
 		Args: noCommand, RunE: showHelp, DisableFlagsInUseLine: true,
 	}
-	c.AddCommand(a.listCmd(), a.startCmd(), a.showCmd(), a.logCmd(), a.terminateCmd())
+	c.AddCommand(a.listCmd(), a.startCmd(), a.showCmd(), a.logCmd(), a.messageCmd(), a.terminateCmd())
 	return c
 }
 
@@ -192,7 +193,7 @@ func (a *app) idCmd(c *cobra.Command, do func(context.Context, *admin.Client, st
 func (a *app) completeIDs(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var ids []string
 	if len(args) == 0 {
-		_ = a.ask(c, 2*time.Second, func(ctx context.Context, client *admin.Client) error {
+		_ = a.ask(c, completionPatience, func(ctx context.Context, client *admin.Client) error {
 			sessions, err := client.Sessions(ctx, false)
 			for _, s := range sessions {
 				ids = append(ids, s.ID+"\t"+printable(s.Name+" "+s.App))

@@ -33,6 +33,7 @@ type Status struct {
 	Accepted   bool      `json:"accepted"`            // whether what was last seen is what runs
 	Problems   diag.List `json:"problems"`            // of what was last seen
 	Since      time.Time `json:"since"`               // when the running generation was accepted
+	Rejected   time.Time `json:"rejected,omitzero"`   // since when the files at hand are not what runs; zero while they are
 	HeldBack   []string  `json:"held_back,omitempty"` // files of objects that run as they last were good, or not at all
 	LeftOut    []string  `json:"left_out,omitempty"`  // those of them that do not run at all
 }

@@ -53,6 +53,7 @@ type Keeper struct {
 	current *Generation
 	running string // digest of the set that Current was made of; differs from its own when objects are held back
 	seen    sight
+	broken  time.Time // since when seen is not accepted; zero while it is
 	notes   diag.List // what else Status is to say
 }
 
@@ -184,7 +185,7 @@ func (k *Keeper) install(gen *Generation) {
 	k.current, k.running = gen, gen.Digest
 	if gen == k.candidate {
 		k.running = k.offered
-		k.seen = sight{k.offered, true, gen.Problems}
+		k.seen, k.broken = sight{k.offered, true, gen.Problems}, time.Time{}
 	}
 	k.candidate, k.offered = nil, ""
 }
@@ -213,6 +214,12 @@ func (k *Keeper) reject(digest string, problems diag.List) {
 func (k *Keeper) see(s sight) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	switch {
+	case s.accepted:
+		k.broken = time.Time{}
+	case k.broken.IsZero():
+		k.broken = k.o.Now()
+	}
 	k.seen = s
 }
 
@@ -227,7 +234,7 @@ func (k *Keeper) Current() *Generation {
 func (k *Keeper) Status() Status {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s := Status{Digest: k.seen.digest, Accepted: k.seen.accepted, Problems: append(append(diag.List{}, k.seen.problems...), k.notes...)}
+	s := Status{Digest: k.seen.digest, Accepted: k.seen.accepted, Rejected: k.broken, Problems: append(append(diag.List{}, k.seen.problems...), k.notes...)}
 	s.Problems.Sort()
 	if k.current != nil {
 		s.Generation, s.Since, s.HeldBack, s.LeftOut = k.current.Number, k.current.Accepted, k.current.HeldBack, k.current.LeftOut

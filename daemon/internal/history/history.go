@@ -1,5 +1,5 @@
 // Package history records each accepted generation as a commit in a git repository of the
-// node's own, and lists and compares them.
+// node's own, and lists, shows and compares them.
 //
 // The repository is bare and lies in FX_LOCAL_DIR/history: N nodes on one share
 // would race on one index, and one node's rejection is not another's. Any git can
@@ -69,7 +69,7 @@ type Entry struct {
 	Origin     string
 	When       time.Time
 	Subject    string
-	hash       plumbing.Hash
+	Changed    []string // the files that differ from the entry before, by name; nil from List
 }
 
 // Open makes the repository where it is missing, and anew where it cannot be read.
@@ -299,6 +299,14 @@ func treePath(name string) string {
 	return "config/" + name
 }
 
+// fileName is the reverse of treePath.
+func fileName(path string) string {
+	if rest, ok := strings.CutPrefix(path, "node/"); ok {
+		return "/" + rest
+	}
+	return strings.TrimPrefix(path, "config/")
+}
+
 // mask is what stands in the place of a secret.
 func (h *History) mask(secret []byte) string {
 	mac := hmac.New(sha256.New, h.key)
@@ -348,7 +356,7 @@ func walk(repo *git.Repository, visit func(*object.Commit) error) error {
 }
 
 func entryOf(c *object.Commit) Entry {
-	e := Entry{When: c.Author.When, Origin: c.Author.Name, hash: c.Hash}
+	e := Entry{When: c.Author.When, Origin: c.Author.Name}
 	e.Subject, _, _ = strings.Cut(c.Message, "\n")
 	for line := range strings.Lines(c.Message) {
 		if number, ok := strings.CutPrefix(line, "Generation: "); ok {
@@ -356,42 +364,6 @@ func entryOf(c *object.Commit) Entry {
 		}
 	}
 	return e
-}
-
-// Diff returns the difference between two generations as a unified diff, secrets masked.
-func (h *History) Diff(from, to int) (string, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	entries, err := h.list(0)
-	if err != nil {
-		return "", err
-	}
-	repo, err := h.repository()
-	if err != nil {
-		return "", err
-	}
-	a, err := find(repo, entries, from)
-	if err != nil {
-		return "", err
-	}
-	b, err := find(repo, entries, to)
-	if err != nil {
-		return "", err
-	}
-	patch, err := a.Patch(b)
-	if err != nil {
-		return "", fmt.Errorf("history: compare generations %d and %d: %w", from, to, err)
-	}
-	return patch.String(), nil
-}
-
-func find(repo *git.Repository, entries []Entry, generation int) (*object.Commit, error) {
-	for _, e := range entries {
-		if e.Generation == generation {
-			return repo.CommitObject(e.hash)
-		}
-	}
-	return nil, fmt.Errorf("history: generation %d is not recorded; fastxctl config log lists those that are", generation)
 }
 
 // loadKey reads the node's key for masking, or makes one.

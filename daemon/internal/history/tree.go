@@ -92,8 +92,18 @@ func storeBlob(s storer.EncodedObjectStorer, data []byte) (plumbing.Hash, error)
 	return storeNew(s, o)
 }
 
-// changedNames lists the paths in which a tree differs from a commit's, sorted.
+// changedNames lists the names in which a tree differs from a commit's as a commit's subject has them, sorted.
 func changedNames(repo *git.Repository, before *object.Commit, tree plumbing.Hash) ([]string, error) {
+	names, err := changedPaths(repo, before, tree)
+	for i := range names {
+		names[i] = strings.TrimPrefix(names[i], "config/")
+	}
+	slices.Sort(names)
+	return names, err
+}
+
+// changedPaths lists the paths in which a tree differs from a commit's, each once.
+func changedPaths(repo *git.Repository, before *object.Commit, tree plumbing.Hash) ([]string, error) {
 	var from *object.Tree
 	if before != nil {
 		var err error
@@ -115,7 +125,7 @@ func changedNames(repo *git.Repository, before *object.Commit, tree plumbing.Has
 		if name == "" {
 			name = c.From.Name
 		}
-		names = append(names, strings.TrimPrefix(name, "config/"))
+		names = append(names, name)
 	}
 	slices.Sort(names)
 	return slices.Compact(names), nil

@@ -198,6 +198,7 @@ func (l *Launcher) serve() error {
 		transporter.Serve(c, transporter.LauncherConnect.On(node), l.connect),
 		transporter.Serve(c, transporter.LauncherLog.On(node), l.readLog),
 		transporter.Serve(c, transporter.LauncherDrain.On(node), l.drain),
+		transporter.Serve(c, transporter.LauncherMessage.On(node), l.message),
 		transporter.Subscribe(c, transporter.WhoIsThere, func(transporter.Empty) { l.publishList() }),
 	)
 }

@@ -162,5 +162,6 @@ func (m *Manager) serve() error {
 		transporter.Serve(c, transporter.ManagerSession, m.session),
 		transporter.Serve(c, transporter.ManagerNodes, m.nodes),
 		transporter.Serve(c, transporter.ManagerDrain, m.drain),
+		transporter.Serve(c, transporter.ManagerMessage, m.message),
 	)
 }

@@ -30,6 +30,9 @@ const (
 	Terminate Kind = "terminate" // end one session (or forget it, when ended)
 	Read      Kind = "read"      // read one session's log
 	Drain     Kind = "drain"     // drain or undrain one node
+	Message   Kind = "message"   // say one thing, once, to who looks at one session, or at any
+	Config    Kind = "config"    // read one node's generations
+	LogLevel  Kind = "loglevel"  // write loglevel.ini through one node
 )
 
 // Claims is what a ticket says. Times are Unix seconds.

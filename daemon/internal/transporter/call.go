@@ -249,6 +249,9 @@ func (c *Conn) unanswered(ctx context.Context, p *pending) error {
 
 func nobody(subject string) *Error {
 	component, node := addressee(subject)
+	if component == "node" {
+		return Errorf(Unavailable, "nobody answers%s", node)
+	}
 	return Errorf(Unavailable, "no %s answers%s", component, node)
 }
 

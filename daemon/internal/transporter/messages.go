@@ -24,22 +24,31 @@ var (
 	ManagerSession   = Endpoint[SessionRequest, Session]{Subject: "fx.v1.manager.session", Queue: "manager"}
 	ManagerNodes     = Endpoint[Empty, NodesReply]{Subject: "fx.v1.manager.nodes", Queue: "manager"}
 	ManagerDrain     = Endpoint[DrainRequest, Empty]{Subject: "fx.v1.manager.drain", Queue: "manager", Once: true}
+	ManagerMessage   = Endpoint[MessageRequest, Message]{Subject: "fx.v1.manager.message", Queue: "manager", Once: true}
 
 	LauncherStart     = Endpoint[TicketRequest, Session]{Subject: "fx.v1.launcher.start", Once: true}
 	LauncherTerminate = Endpoint[TicketRequest, Session]{Subject: "fx.v1.launcher.terminate", Once: true}
 	LauncherConnect   = Endpoint[ConnectRequest, Empty]{Subject: "fx.v1.launcher.connect", Once: true}
 	LauncherLog       = Endpoint[TicketRequest, LogReply]{Subject: "fx.v1.launcher.log"}
 	LauncherDrain     = Endpoint[DrainRequest, Empty]{Subject: "fx.v1.launcher.drain", Once: true}
+	LauncherMessage   = Endpoint[MessageRequest, Message]{Subject: "fx.v1.launcher.message", Once: true}
+
+	// What a node answers for itself, whatever components run there.
+	NodeHistory    = Endpoint[HistoryRequest, HistoryReply]{Subject: "fx.v1.node.history"}
+	NodeGeneration = Endpoint[GenerationRequest, GenerationReply]{Subject: "fx.v1.node.generation"}
+	NodeDiff       = Endpoint[DiffRequest, DiffReply]{Subject: "fx.v1.node.diff"}
+	NodeLogLevel   = Endpoint[LogLevelRequest, LogLevelReply]{Subject: "fx.v1.node.loglevel", Once: true}
 
 	// NodeBeat is a node's heartbeat; SessionList a launcher's whole list;
 	// SessionChanged one session's news; WhoIsThere asks all to send theirs at once;
-	// StartReserved tells the other managers of a start under way.
+	// StartReserved tells the other managers of a start under way; MessageSaid what viewers are to read.
 	NodeBeat       = Event[Beat]{Subject: "fx.v1.event.node"}
 	SessionList    = Event[SessionsOf]{Subject: "fx.v1.event.sessions"}
 	SessionChanged = Event[SessionNews]{Subject: "fx.v1.event.session"}
 	WhoIsThere     = Event[Empty]{Subject: "fx.v1.event.hello"}
 	StartReserved  = Event[Reservation]{Subject: "fx.v1.event.reserved"}
 	TokenRevoked   = Event[Revocation]{Subject: "fx.v1.event.revoked"}
+	MessageSaid    = Event[Message]{Subject: "fx.v1.event.message"}
 )
 
 // Empty is a request or reply that says nothing.
@@ -130,19 +139,22 @@ const (
 	ActConnect   Action = "connect"   // connect to a session
 	ActTerminate Action = "terminate" // end a session
 	ActRead      Action = "read"      // see a session and its log
+	ActMessage   Action = "message"   // say something to who looks at a session
 	ActAll       Action = "all"       // see everyone's sessions
+	ActBroadcast Action = "broadcast" // say something to who looks at any session
 	ActNodes     Action = "nodes"     // see the nodes
-	ActConfig    Action = "config"    // see the configuration's state
+	ActConfig    Action = "config"    // see the configuration's state and its generations
 	ActDrain     Action = "drain"     // drain and undrain nodes
+	ActLogLevel  Action = "loglevel"  // write loglevel.ini
 )
 
 // AuthorizeRequest asks for a ticket for one action.
 type AuthorizeRequest struct {
 	Token   string        `json:"token"`
 	Action  Action        `json:"action"`
-	Session string        `json:"session,omitempty"` // with ActConnect, ActTerminate, ActRead
+	Session string        `json:"session,omitempty"` // with ActConnect, ActTerminate, ActRead, ActMessage
 	Owner   string        `json:"owner,omitempty"`   // that session's user, as the manager says
-	Node    string        `json:"node,omitempty"`    // that session's node, or the node to drain
+	Node    string        `json:"node,omitempty"`    // that session's node, or the one to drain or to ask
 	Start   *StartRequest `json:"start,omitempty"`   // with ActStart
 }
 
@@ -283,6 +295,7 @@ type Beat struct {
 	Drain    bool              `json:"drain"`
 	Max      int               `json:"max_sessions"` // 0 = unlimited
 	Config   ConfigState       `json:"config"`
+	Levels   map[string]string `json:"levels,omitempty"`  // each component's log level as loglevel.ini says; "" = as "**"
 	Leaving  bool              `json:"leaving,omitempty"` // the last beat before a stop
 }
 
@@ -292,6 +305,9 @@ type ConfigState struct {
 	Digest     string    `json:"digest"`
 	Accepted   bool      `json:"accepted"`
 	Problems   diag.List `json:"problems"`
+
+	Since  time.Time `json:"since,omitzero"`   // when what runs was accepted, or the files were first rejected
+	Shared string    `json:"shared,omitempty"` // digest of the files of FX_CONFIG_DIR that run: equal on nodes that run the same
 }
 
 // Node is a node as the manager knows it.

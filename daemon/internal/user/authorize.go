@@ -33,16 +33,20 @@ var rules = map[transporter.Action]rule{
 	transporter.ActConnect:   {spec.Limited, spec.Admin, "connecting to somebody else's session", ticket.Connect, audit.Connect},
 	transporter.ActTerminate: {spec.Limited, spec.Operator, "ending somebody else's session", ticket.Terminate, audit.Terminate},
 	transporter.ActRead:      {spec.Limited, spec.Operator, "seeing somebody else's session", ticket.Read, ""},
+	transporter.ActMessage:   {spec.Limited, spec.Operator, "sending a message to somebody else's session", ticket.Message, audit.Message},
+	transporter.ActBroadcast: {own: spec.Operator, words: "sending a message to everyone", ticket: ticket.Message, audit: audit.Message},
 	transporter.ActAll:       {own: spec.Operator, words: "seeing everyone's sessions"},
 	transporter.ActNodes:     {own: spec.Admin, words: "seeing the nodes"},
-	transporter.ActConfig:    {own: spec.Admin, words: "seeing the configuration's state"},
+	transporter.ActConfig:    {own: spec.Admin, words: "seeing the configuration's state", ticket: ticket.Config},
 	transporter.ActDrain:     {own: spec.Admin, words: "draining a node", ticket: ticket.Drain, audit: audit.Drain},
+	transporter.ActLogLevel:  {own: spec.Admin, words: "setting log levels", ticket: ticket.LogLevel, audit: audit.LogLevel},
 }
 
 // actions is the order in which an identity lists what it may do.
 var actions = []transporter.Action{
 	transporter.ActStart, transporter.ActCommand, transporter.ActConnect, transporter.ActTerminate, transporter.ActRead,
-	transporter.ActAll, transporter.ActNodes, transporter.ActConfig, transporter.ActDrain,
+	transporter.ActMessage, transporter.ActAll, transporter.ActBroadcast, transporter.ActNodes, transporter.ActConfig,
+	transporter.ActDrain, transporter.ActLogLevel,
 }
 
 // may lists the actions that the caller's level allows, on their own sessions at least.
@@ -78,6 +82,11 @@ func (u *User) decide(c caller, req transporter.AuthorizeRequest) (transporter.A
 	}
 	if err := c.allowed(r, req); err != nil {
 		return transporter.AuthorizeReply{}, err
+	}
+	if r.ticket == ticket.Message {
+		if wait := u.throttle.message(c.user, u.now()); wait > 0 {
+			return transporter.AuthorizeReply{}, tooMany("you have sent many messages", wait)
+		}
 	}
 	reply := transporter.AuthorizeReply{Identity: c.identity()}
 	if r.ticket == "" {
@@ -128,6 +137,10 @@ func complete(r rule, req transporter.AuthorizeRequest) error {
 		return transporter.Errorf(transporter.Invalid, "%q is not the id of a session", req.Session)
 	case r.ticket == ticket.Drain && req.Node == "":
 		return transporter.Errorf(transporter.Invalid, "say which node to drain")
+	case r.ticket == ticket.LogLevel && req.Node == "":
+		return transporter.Errorf(transporter.Invalid, "say which node is to write loglevel.ini")
+	case req.Action == transporter.ActBroadcast && req.Session+req.Owner+req.Node != "":
+		return transporter.Errorf(transporter.Invalid, "a message to everyone names no session and no node")
 	}
 	return nil
 }
@@ -187,8 +200,10 @@ func what(c caller, req transporter.AuthorizeRequest) string {
 		text = fmt.Sprintf("application %.80s", req.Start.App)
 	case req.Start != nil:
 		text = "a free command"
-	case req.Action == transporter.ActDrain:
+	case req.Action == transporter.ActDrain || req.Action == transporter.ActLogLevel:
 		text = "node " + req.Node
+	case req.Action == transporter.ActBroadcast:
+		text = "everyone"
 	case req.Owner != c.user:
 		text = "a session of " + req.Owner
 	}

@@ -76,7 +76,11 @@ func TestWhoMayDoWhat(t *testing.T) {
 		"read another's":          {others("read"), "otto", ticket.Read, time.Minute, `needs the permission level "manager"`},
 		"see everyone's":          {plain("all"), "otto", "", 0, `needs the permission level "manager"`},
 		"see the nodes":           {plain("nodes"), "anna", "", 0, `seeing the nodes needs the permission level "admin"`},
-		"see the configuration":   {plain("config"), "anna", "", 0, `needs the permission level "admin"`},
+		"see the configuration":   {others("config"), "anna", ticket.Config, time.Minute, `needs the permission level "admin"`},
+		"set log levels":          {others("loglevel"), "anna", ticket.LogLevel, time.Minute, `setting log levels needs the permission level "admin"`},
+		"message one's own":       {own("message"), "lea", ticket.Message, time.Minute, ""},
+		"message another's":       {others("message"), "otto", ticket.Message, time.Minute, `sending a message to somebody else's session needs the permission level "manager"`},
+		"message everyone":        {plain("broadcast"), "otto", ticket.Message, time.Minute, `sending a message to everyone needs the permission level "manager"`},
 		"drain":                   {others("drain"), "anna", ticket.Drain, time.Minute, `draining a node needs the permission level "admin"`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -166,13 +170,15 @@ func TestIncompleteRequests(t *testing.T) {
 		req  transporter.AuthorizeRequest
 		want string
 	}{
-		"no action":            {transporter.AuthorizeRequest{}, `no action ""`},
-		"unknown action":       {transporter.AuthorizeRequest{Action: "fly"}, `no action "fly"`},
-		"start nothing":        {transporter.AuthorizeRequest{Action: "start"}, "which application or command"},
-		"command nothing":      {transporter.AuthorizeRequest{Action: "command"}, "which application or command"},
-		"connect to nothing":   {transporter.AuthorizeRequest{Action: "connect", Owner: "sue"}, "not the id of a session"},
-		"end by a path":        {transporter.AuthorizeRequest{Action: "terminate", Session: "../../etc/passwd", Owner: "sue"}, "not the id of a session"},
-		"drain without a node": {transporter.AuthorizeRequest{Action: "drain"}, "which node"},
+		"no action":                    {transporter.AuthorizeRequest{}, `no action ""`},
+		"unknown action":               {transporter.AuthorizeRequest{Action: "fly"}, `no action "fly"`},
+		"start nothing":                {transporter.AuthorizeRequest{Action: "start"}, "which application or command"},
+		"command nothing":              {transporter.AuthorizeRequest{Action: "command"}, "which application or command"},
+		"connect to nothing":           {transporter.AuthorizeRequest{Action: "connect", Owner: "sue"}, "not the id of a session"},
+		"end by a path":                {transporter.AuthorizeRequest{Action: "terminate", Session: "../../etc/passwd", Owner: "sue"}, "not the id of a session"},
+		"drain without a node":         {transporter.AuthorizeRequest{Action: "drain"}, "which node"},
+		"log without a node":           {transporter.AuthorizeRequest{Action: "loglevel"}, "which node"},
+		"say to everyone of a session": {transporter.AuthorizeRequest{Action: "broadcast", Session: sid, Owner: "lea"}, "names no session"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -272,6 +278,12 @@ func TestDecisionsAreAudited(t *testing.T) {
 		{"otto", transporter.AuthorizeRequest{Action: "fly"}, audit.Event{}},
 		{"anna", transporter.AuthorizeRequest{Action: "drain", Node: "n2"}, audit.Event{Action: audit.Drain, Outcome: audit.Done, Detail: "node n2"}},
 		{"otto", transporter.AuthorizeRequest{Action: "drain", Node: "n2"}, audit.Event{Action: audit.Drain, Outcome: audit.Refused, Detail: "node n2: forbidden"}},
+		{"anna", transporter.AuthorizeRequest{Action: "loglevel", Node: "n2"}, audit.Event{Action: audit.LogLevel, Outcome: audit.Done, Detail: "node n2"}},
+		{"otto", transporter.AuthorizeRequest{Action: "loglevel", Node: "n2"}, audit.Event{Action: audit.LogLevel, Outcome: audit.Refused, Detail: "node n2: forbidden"}},
+		{"anna", transporter.AuthorizeRequest{Action: "config", Node: "n2"}, audit.Event{}},
+		{"otto", session("message", "lea"), audit.Event{Action: audit.Message, Session: sid, Outcome: audit.Done, Detail: "a session of lea"}},
+		{"lea", session("message", "otto"), audit.Event{Action: audit.Message, Session: sid, Outcome: audit.Refused, Detail: "a session of otto: forbidden"}},
+		{"root", transporter.AuthorizeRequest{Action: "broadcast"}, audit.Event{Action: audit.Message, Outcome: audit.Done, Detail: "everyone (local administrator)"}},
 	}
 	var want []audit.Event
 	for _, s := range steps {

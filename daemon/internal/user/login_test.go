@@ -38,7 +38,7 @@ func TestLoginGivesATokenThatSaysWhoItIs(t *testing.T) {
 	}
 	want := transporter.Identity{
 		User: "fred", Level: "full", Groups: []string{}, TokenID: id.TokenID, Expires: expires.UTC(),
-		May: []transporter.Action{"start", "command", "connect", "terminate", "read"},
+		May: []transporter.Action{"start", "command", "connect", "terminate", "read", "message"},
 	}
 	if !reflect.DeepEqual(id, want) || !ticket.IsID(id.TokenID) {
 		t.Errorf("got  %+v\nwant %+v", id, want)

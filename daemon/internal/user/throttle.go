@@ -20,6 +20,8 @@ const (
 	// loginsPerMinute bounds the successful logins of one user, and with them what a
 	// list of revoked tokens can grow to.
 	loginsPerMinute = 60
+	// messagesPerMinute bounds what one user may say to viewers.
+	messagesPerMinute = 10
 
 	// refusalsPerMinute bounds what one user's refused requests put into the audit log.
 	refusalsPerMinute = 20
@@ -33,6 +35,7 @@ type throttle struct {
 	mu                  sync.Mutex
 	pair, address, name *buckets
 	logins              *buckets
+	messages            *buckets
 	notes, refusals     *buckets
 	known               map[string]struct{} // pairs that have logged in
 }
@@ -40,7 +43,8 @@ type throttle struct {
 func newThrottle() *throttle {
 	return &throttle{
 		pair: newBuckets(pairPerMinute), address: newBuckets(addressPerMinute), name: newBuckets(namePerMinute),
-		logins: newBuckets(loginsPerMinute), notes: newBuckets(1), refusals: newBuckets(refusalsPerMinute), known: make(map[string]struct{}),
+		logins: newBuckets(loginsPerMinute), messages: newBuckets(messagesPerMinute),
+		notes: newBuckets(1), refusals: newBuckets(refusalsPerMinute), known: make(map[string]struct{}),
 	}
 }
 
@@ -102,6 +106,11 @@ func (g *guess) remember() {
 // login charges a successful login, or says how long to wait until there may be one.
 func (t *throttle) login(name string, now time.Time) time.Duration {
 	return t.once(t.logins, name, now)
+}
+
+// message charges a message to viewers, or says how long to wait until there may be one.
+func (t *throttle) message(name string, now time.Time) time.Duration {
+	return t.once(t.messages, name, now)
 }
 
 // worthNoting reports whether a refusal should get into the audit log: one a

@@ -38,10 +38,17 @@ func TestWhoMayCallWhat(t *testing.T) {
 		{"POST", own + "/ticket", nil, [4]int{401, 404, 200, 200}},
 		{"GET", own + "/log", nil, [4]int{401, 404, 200, 200}},
 		{"GET", own + "/display", nil, [4]int{426, 426, 426, 426}},
+		{"POST", own + "/message", text{"hello"}, [4]int{401, 404, 200, 200}},
+		{"POST", "/api/v1/message", text{"hello"}, [4]int{401, 403, 403, 200}},
 		{"GET", "/api/v1/nodes", nil, [4]int{401, 403, 403, 200}},
 		{"POST", "/api/v1/nodes/" + thisNode + "/drain", nil, [4]int{401, 403, 403, 200}},
 		{"DELETE", "/api/v1/nodes/" + thisNode + "/drain", nil, [4]int{401, 403, 403, 200}},
 		{"GET", "/api/v1/config", nil, [4]int{401, 403, 403, 200}},
+		{"GET", "/api/v1/nodes/" + thisNode + "/config/history", nil, [4]int{401, 403, 403, 200}},
+		{"GET", "/api/v1/nodes/" + thisNode + "/config/generations/7", nil, [4]int{401, 403, 403, 404}},
+		{"GET", "/api/v1/nodes/" + thisNode + "/config/diff?from=1&to=2", nil, [4]int{401, 403, 403, 200}},
+		{"GET", "/api/v1/loglevel", nil, [4]int{401, 403, 403, 200}},
+		{"PUT", "/api/v1/loglevel", map[string]any{"levels": map[string]string{"user": "warn"}}, [4]int{401, 403, 403, 200}},
 		{"GET", "/api/v1/openapi.yaml", nil, [4]int{200, 200, 200, 200}},
 		{"GET", "/healthz", nil, [4]int{200, 200, 200, 200}},
 		{"GET", "/readyz", nil, [4]int{200, 200, 200, 200}},
@@ -49,7 +56,7 @@ func TestWhoMayCallWhat(t *testing.T) {
 		{"POST", "/api/v1/logout", nil, [4]int{401, 200, 200, 200}},
 	} {
 		path, _, _ := strings.Cut(c.path, "?")
-		tried[c.method+" "+strings.NewReplacer(s.ID, "{id}", thisNode, "{node}").Replace(path)] = true
+		tried[c.method+" "+strings.NewReplacer(s.ID, "{id}", thisNode, "{node}", "generations/7", "generations/{generation}").Replace(path)] = true
 		for i, token := range tokens {
 			if c.status[i] == 0 {
 				continue // an endless stream; events have tests of their own

@@ -31,6 +31,7 @@ type stream struct {
 	user       string
 	tokenID    string
 	all, nodes bool // hears of everyone's sessions; hears of nodes
+	seesAll    bool // may see everyone's sessions, and so hears what is said to any
 	out        chan []byte
 	dropped    chan struct{}
 }
@@ -47,7 +48,7 @@ func (h *hub) join(who *caller, all bool) (*stream, error) {
 		return nil, transporter.Errorf(transporter.TooMany, "you have %d event streams open, which is the limit; close one", streamsPerUser)
 	}
 	s := &stream{
-		user: who.User, tokenID: who.TokenID, all: all, nodes: who.may(transporter.ActNodes),
+		user: who.User, tokenID: who.TokenID, all: all, nodes: who.may(transporter.ActNodes), seesAll: who.may(transporter.ActAll),
 		out: make(chan []byte, eventBuffer), dropped: make(chan struct{}),
 	}
 	h.streams[s] = struct{}{}
@@ -120,6 +121,9 @@ func (w *Webserver) subscribe() error {
 	if err := transporter.Subscribe(w.o.Conn, transporter.NodeBeat, w.nodeNews); err != nil {
 		return fmt.Errorf("listen for nodes: %w", err)
 	}
+	if err := transporter.Subscribe(w.o.Conn, transporter.MessageSaid, w.messageNews); err != nil {
+		return fmt.Errorf("listen for messages: %w", err)
+	}
 	if err := transporter.Subscribe(w.o.Conn, transporter.TokenRevoked, w.revoke); err != nil {
 		return fmt.Errorf("listen for revoked tokens: %w", err)
 	}
@@ -188,5 +192,5 @@ func (w *Webserver) mayGoOn(ctx context.Context, who *caller, s *stream) bool {
 		return asFailure(err).status >= http.StatusInternalServerError
 	}
 	now := caller{Identity: id}
-	return (!s.all || now.may(transporter.ActAll)) && (!s.nodes || now.may(transporter.ActNodes))
+	return (!s.seesAll || now.may(transporter.ActAll)) && (!s.nodes || now.may(transporter.ActNodes))
 }

@@ -22,13 +22,6 @@ const (
 	password = "open sesame"
 )
 
-// What people may do, by level.
-var (
-	limited = []transporter.Action{transporter.ActStart, transporter.ActConnect, transporter.ActTerminate, transporter.ActRead}
-	full    = append(slices.Clone(limited), transporter.ActCommand)
-	admin   = append(slices.Clone(full), transporter.ActAll, transporter.ActNodes, transporter.ActConfig, transporter.ActDrain)
-)
-
 // fake is a user component, a manager and a launcher that hold everything in memory.
 // Each answers on the transporter, as the real ones do.
 type fake struct {
@@ -50,6 +43,11 @@ type fake struct {
 	drained  map[string]bool
 	logins   []transporter.LoginRequest
 	logs     []string
+	others   []transporter.Node       // beside the two there always are
+	past     []transporter.Generation // of thisNode, newest first
+	files    []transporter.GenerationFile
+	diffs    []transporter.FileDiff
+	levels   map[string]string
 	asked    []transporter.StandingRequest
 }
 
@@ -65,11 +63,13 @@ func newFake(t testing.TB, hub *transporter.Hub, log *slog.Logger) *fake {
 		people: map[string]transporter.Identity{
 			"ann":  {User: "ann", Level: "full", Groups: []string{"staff"}, May: full},
 			"lim":  {User: "lim", Level: "limited", May: limited},
+			"mia":  {User: "mia", Level: "manager", May: operator},
 			"boss": {User: "boss", Level: "admin", May: admin},
 		},
 		apps:     []transporter.App{{ID: "xterm", Name: "Terminal", Command: "xterm"}},
 		sessions: map[string]transporter.Session{},
 		logs:     []string{"line one", "line two"},
+		levels:   map[string]string{"**": "info", "launcher": "debug", "webserver": ""},
 	}
 	open := func(role spec.Component) *transporter.Conn {
 		c, err := transporter.Open(t.Context(), transporter.Options{Role: role, Node: thisNode, Hub: hub, Log: log})
@@ -93,6 +93,11 @@ func newFake(t testing.TB, hub *transporter.Hub, log *slog.Logger) *fake {
 	serve(t, manager, transporter.ManagerSession, f.session)
 	serve(t, manager, transporter.ManagerNodes, f.nodes)
 	serve(t, manager, transporter.ManagerDrain, f.drain)
+	serve(t, manager, transporter.ManagerMessage, f.message)
+	serve(t, launcher, transporter.NodeHistory.On(thisNode), f.history)
+	serve(t, launcher, transporter.NodeGeneration.On(thisNode), f.generation)
+	serve(t, launcher, transporter.NodeDiff.On(thisNode), f.diff)
+	serve(t, launcher, transporter.NodeLogLevel.On(thisNode), f.setLogLevel)
 	serve(t, launcher, transporter.LauncherConnect.On(thisNode), f.connect)
 	serve(t, launcher, transporter.LauncherLog.On(thisNode), f.log)
 	return f
@@ -208,7 +213,8 @@ func (f *fake) standing(_ context.Context, r transporter.StandingRequest) (trans
 
 var kindOf = map[transporter.Action]ticket.Kind{
 	transporter.ActStart: ticket.Start, transporter.ActConnect: ticket.Connect, transporter.ActRead: ticket.Read,
-	transporter.ActTerminate: ticket.Terminate, transporter.ActDrain: ticket.Drain,
+	transporter.ActTerminate: ticket.Terminate, transporter.ActDrain: ticket.Drain, transporter.ActMessage: ticket.Message,
+	transporter.ActBroadcast: ticket.Message, transporter.ActConfig: ticket.Config, transporter.ActLogLevel: ticket.LogLevel,
 }
 
 func (f *fake) authorize(_ context.Context, r transporter.AuthorizeRequest) (transporter.AuthorizeReply, error) {
@@ -320,7 +326,7 @@ func (f *fake) session(_ context.Context, r transporter.SessionRequest) (transpo
 func (f *fake) nodes(context.Context, transporter.Empty) (transporter.NodesReply, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return transporter.NodesReply{Nodes: []transporter.Node{
+	return transporter.NodesReply{Nodes: append([]transporter.Node{
 		{Beat: transporter.Beat{Node: "bare"}, Heard: time.Now().Add(time.Minute)},
 		{
 			Beat: transporter.Beat{
@@ -328,11 +334,12 @@ func (f *fake) nodes(context.Context, transporter.Empty) (transporter.NodesReply
 				Load: transporter.Load{Cores: 8, Load1: 0.5, MemTotal: 1 << 34, MemFree: 1 << 33}, Drain: f.drained[thisNode],
 				Config: transporter.ConfigState{Generation: 3, Digest: "sha256:aa", Accepted: false, Problems: diag.List{
 					{File: "apps/x.ini", Line: 3, Col: 1, Key: "comand", Severity: diag.Error, Code: "unknown-key", Summary: "unknown key", Remedy: "write command"},
-				}},
+				}, Since: time.Now().Add(-5 * time.Minute), Shared: "sha256:0011223344556677"},
+				Levels: maps.Clone(f.levels),
 			},
 			Sessions: len(f.sessions), Heard: time.Now().Add(-1500 * time.Millisecond),
 		},
-	}}, nil
+	}, f.others...)}, nil
 }
 
 func (f *fake) drain(_ context.Context, r transporter.DrainRequest) (transporter.Empty, error) {

@@ -23,7 +23,7 @@ func dressed(s *setup) {
 func TestThePageIsDressed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, dressed)
-	ann := signedIn(w, "ann")
+	ann := cookieOf(w, "ann")
 	s := w.fake.add(transporter.Session{User: "ann"})
 	ended := w.fake.add(transporter.Session{User: "ann", State: transporter.Ended})
 	for path, o := range map[string]option{"/": header("X", "y"), "/?": ann, "/sessions/" + s.ID: ann, "/sessions/" + ended.ID: ann, "/nowhere": ann} {
@@ -72,7 +72,7 @@ func TestAnUndressedPageIsOurs(t *testing.T) {
 func TestErrorPagesAreReplacedForPeopleOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, dressed)
-	lim := signedIn(w, "lim")
+	lim := cookieOf(w, "lim")
 	for path, want := range map[string]string{"/nowhere": "<h1>Lost?</h1>", "/?all=1": "<p>Ask Ann.</p>"} {
 		if body := w.do("GET", path, nil, lim).body; !strings.Contains(body, want) || !strings.Contains(body, `<div id="usual" hidden>`) || !strings.Contains(body, `href="/"`) {
 			t.Errorf("%s: %s", path, body)
@@ -93,7 +93,7 @@ func TestErrorPagesAreReplacedForPeopleOnly(t *testing.T) {
 func TestALookReachesOpenPages(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, dressed)
-	ann := signedIn(w, "ann")
+	ann := cookieOf(w, "ann")
 	events := w.events(t, "", ann)
 	before := w.ws.look().digest
 	w.do("GET", "/fragments/look?have="+before, nil, ann).want(t, 204)
@@ -128,7 +128,7 @@ func TestThemesAreNotMarkup(t *testing.T) {
 		s.conf.Theme.Title, s.conf.Theme.Logo = nasty, `/srv/"><script>alert(1)</script>.png`
 		s.set = s.set.With(fileset.File{Name: s.conf.Theme.Logo, Data: []byte(pixel)})
 	})
-	ann := signedIn(w, "ann")
+	ann := cookieOf(w, "ann")
 	s := w.fake.add(transporter.Session{User: "ann"})
 	for _, path := range []string{"/", "/sessions/" + s.ID, "/nowhere", "/fragments/look"} {
 		body := w.do("GET", path, nil, ann).body

@@ -40,6 +40,13 @@ type nodeConfig struct {
 	Digest     string    `json:"digest"`
 	Accepted   bool      `json:"accepted"`
 	Problems   diag.List `json:"problems"`
+	Since      time.Time `json:"since"`
+	Shared     string    `json:"shared"`
+}
+
+func newNodeConfig(n transporter.Node) nodeConfig {
+	c := n.Config
+	return nodeConfig{n.Node, n.Version, c.Generation, c.Digest, c.Accepted, diag.List(list(c.Problems)), c.Since, c.Shared}
 }
 
 func (w *Webserver) listNodes(rw http.ResponseWriter, r *http.Request, who *caller) error {
@@ -64,8 +71,7 @@ func (w *Webserver) config(rw http.ResponseWriter, r *http.Request, who *caller)
 	}
 	nodes := make([]nodeConfig, len(known))
 	for i, n := range known {
-		c := n.Config
-		nodes[i] = nodeConfig{n.Node, n.Version, c.Generation, c.Digest, c.Accepted, diag.List(list(c.Problems))}
+		nodes[i] = newNodeConfig(n)
 	}
 	return writeJSON(rw, http.StatusOK, struct {
 		Nodes []nodeConfig `json:"nodes"`
@@ -74,7 +80,11 @@ func (w *Webserver) config(rw http.ResponseWriter, r *http.Request, who *caller)
 
 // drain keeps new sessions away from a node, or with DELETE lets them come again.
 func (w *Webserver) drain(rw http.ResponseWriter, r *http.Request, who *caller) error {
-	name, on := r.PathValue("node"), r.Method == http.MethodPost
+	on := r.Method == http.MethodPost
+	name, err := nodeName(r.PathValue("node"))
+	if err != nil {
+		return err
+	}
 	if err := w.as(who).Drain(r.Context(), name, on); err != nil {
 		return err
 	}

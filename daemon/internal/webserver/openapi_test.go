@@ -81,6 +81,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	boss, lim := bearer(w.login("boss")), bearer(w.login("lim"))
 	own := "/api/v1/sessions/" + s.ID
 	drain := "/api/v1/nodes/" + thisNode + "/drain"
+	node := "/api/v1/nodes/" + thisNode + "/config"
+	w.fake.remember()
 	seen := map[string]bool{}
 	for _, c := range []struct {
 		method, path string
@@ -104,6 +106,14 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"GET", "/api/v1/nodes", nil, boss}, {"GET", "/api/v1/nodes", nil, lim},
 		{"POST", drain, nil, boss}, {"DELETE", drain, nil, boss}, {"DELETE", drain, nil, lim},
 		{"GET", "/api/v1/config", nil, boss},
+		{"GET", node + "/history?limit=1", nil, boss}, {"GET", node + "/history", nil, lim},
+		{"GET", node + "/generations/2", nil, boss}, {"GET", node + "/generations/9", nil, boss},
+		{"GET", node + "/diff?from=1&to=2", nil, boss}, {"GET", node + "/diff?from=1&to=2", nil, lim},
+		{"GET", "/api/v1/loglevel", nil, boss}, {"GET", "/api/v1/loglevel", nil, lim},
+		{"PUT", "/api/v1/loglevel", map[string]any{"levels": map[string]string{"user": "warn", "launcher": ""}}, boss},
+		{"PUT", "/api/v1/loglevel", map[string]any{"node": "bare", "levels": map[string]string{"user": "warn"}}, boss},
+		{"POST", own + "/message", text{"hello"}, boss}, {"POST", own + "/message", text{"hello"}, lim},
+		{"POST", "/api/v1/message", text{"hello"}, boss}, {"POST", "/api/v1/message", text{"hello"}, lim},
 		{"GET", "/api/v1/openapi.yaml", nil, boss},
 		{"GET", "/healthz", nil, boss}, {"GET", "/readyz", nil, boss},
 		{"DELETE", own, nil, boss},

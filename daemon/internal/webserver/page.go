@@ -34,6 +34,7 @@ type page struct {
 func newPage() (*page, error) {
 	templates, err := template.New("").Funcs(template.FuncMap{
 		"tone": tone, "initial": initial, "stateName": stateName, "title": title, "moment": moment, "live": live,
+		"stamp": stamp, "seconds": seconds, "short": short, "gib": gib, "join": strings.Join,
 	}).ParseFS(assets, "templates/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("read the page's templates: %w", err)
@@ -86,6 +87,7 @@ type frame struct {
 	Title, Static, Node, Version, Account string
 	User, Level, CSRF                     string // of who is signed in, else ""
 	Script                                string // the page's module, "" for none
+	Nav                                   []navItem
 }
 
 type signInPage struct {
@@ -128,7 +130,7 @@ func (w *Webserver) frame(r *http.Request, title, script string, who *caller) fr
 		Node: w.o.Node, Version: w.o.Version, Account: w.o.Account,
 	}
 	if who != nil {
-		f.User, f.Level, f.CSRF = who.User, who.Level, who.csrf()
+		f.User, f.Level, f.CSRF, f.Nav = who.User, who.Level, who.csrf(), navigation(w.base(), r.URL.Path, who)
 	}
 	return f
 }
@@ -146,6 +148,7 @@ func (w *Webserver) pageRoutes(mux *http.ServeMux, base string) {
 		"GET /novnc/{file...}":       w.serveNoVNC,
 		"/":                          func(http.ResponseWriter, *http.Request) error { return errNoPage },
 	}
+	maps.Copy(pages, w.adminPages())
 	for pattern, serve := range pages {
 		mux.HandleFunc(below(base, pattern), func(rw http.ResponseWriter, r *http.Request) {
 			r, done := w.bounded(rw, r, 0)
@@ -278,16 +281,18 @@ func (w *Webserver) listFor(r *http.Request, who *caller) (sessionList, error) {
 		return sessionList{}, err
 	}
 	sessions, err := w.sessions(r.Context(), who, all)
-	slices.SortStableFunc(sessions, func(a, b transporter.Session) int {
-		if live(a) != live(b) {
-			if live(a) {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Or(b.Created.Compare(a.Created), strings.Compare(a.ID, b.ID))
-	})
+	slices.SortStableFunc(sessions, livelyFirst)
 	return sessionList{words: w.page.wordsFor(r), Base: w.base(), Sessions: sessions, All: all, MayAll: who.may(transporter.ActAll), Now: w.o.Now()}, err
+}
+
+func livelyFirst(a, b transporter.Session) int {
+	if live(a) != live(b) {
+		if live(a) {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(b.Created.Compare(a.Created), strings.Compare(a.ID, b.ID))
 }
 
 // sessionPage shows a session's display, or why there is none.
@@ -327,7 +332,9 @@ func (w *Webserver) showSignIn(rw http.ResponseWriter, r *http.Request, status i
 
 // cleanNext is where to go after signing in: one of our own pages, whatever a link says.
 func cleanNext(base, next string) string {
-	if id, ok := strings.CutPrefix(next, base+"/sessions/"); ok && ticket.IsID(id) {
+	path, below := strings.CutPrefix(next, base)
+	id, session := strings.CutPrefix(path, "/sessions/")
+	if below && (session && ticket.IsID(id) || slices.Contains(adminPaths, path)) {
 		return next
 	}
 	return base + "/"

@@ -148,8 +148,8 @@ func TestAHostHeaderChangesNoPolicy(t *testing.T) {
 	}
 }
 
-// signedIn is the cookie that the page's own sign-in gives.
-func signedIn(w *world, user string) option {
+// cookieOf is the cookie that the page's own sign-in gives.
+func cookieOf(w *world, user string) option {
 	w.t.Helper()
 	c := w.do("POST", "/login", credentials{Username: user, Password: password}).want(w.t, 200).Cookies()[0]
 	return cookie(c.Name, c.Value)
@@ -169,7 +169,7 @@ func TestPagesLoadOnlyWhatIsServed(t *testing.T) {
 func followLinks(t *testing.T, base string) {
 	w := newWorld(t, func(s *setup) { s.conf.HTTPS.BasePath = base })
 	s := w.fake.add(transporter.Session{User: "ann"})
-	c := signedIn(w, "ann")
+	c := cookieOf(w, "ann")
 	links := regexp.MustCompile(`(?:src|href)="([^"]+)"`)
 	pages := w.do("GET", "/", nil).body + w.do("GET", "/", nil, c).body + w.do("GET", "/sessions/"+s.ID, nil, c).body
 	for _, m := range links.FindAllStringSubmatch(pages, -1) {

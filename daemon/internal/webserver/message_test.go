@@ -1,0 +1,61 @@
+package webserver
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
+)
+
+func TestAMessageIsHeardByWhoMaySeeTheSession(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	theirs := w.fake.add(transporter.Session{User: "lim"})
+	lim, ann, mia := w.events(t, "", bearer(w.login("lim"))), w.events(t, "", bearer(w.login("ann"))), w.events(t, "", bearer(w.login("mia")))
+	nastiest := nasty + "\u2028 event: session"
+	w.do("POST", "/api/v1/sessions/"+theirs.ID+"/message", text{nasty}, bearer(w.login("mia"))).want(t, 200)
+	w.do("POST", "/api/v1/message", text{nastiest}, bearer(w.login("mia"))).want(t, 400) // a line separator
+	w.do("POST", "/api/v1/message", text{"to all"}, bearer(w.login("mia"))).want(t, 200)
+	hear := func(s *sse, session, said string) {
+		t.Helper()
+		var m messageEvent
+		name, data := s.next()
+		if err := json.Unmarshal([]byte(data), &m); err != nil || name != "message" || m.Session != session || m.Text != said || m.From != "mia" {
+			t.Errorf("heard %s %s (%v), want %q to %q", name, data, err, said, session)
+		}
+		if strings.Contains(data, "<") || strings.Contains(data, `"user"`) {
+			t.Errorf("the event is %s", data)
+		}
+	}
+	for _, s := range []*sse{lim, mia} {
+		hear(s, theirs.ID, nasty)
+		hear(s, "", "to all")
+	}
+	hear(ann, "", "to all") // and nothing of what was said to lim
+}
+
+// TestAMessageOfAnotherReleaseIsNotPassedOn publishes what no launcher of this one would.
+func TestAMessageOfAnotherReleaseIsNotPassedOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	ann := w.events(t, "", bearer(w.login("ann")))
+	for _, said := range []string{strings.Repeat("x", 501), "two\nlines", "last"} {
+		if err := transporter.Publish(w.fake.news, transporter.MessageSaid, transporter.Message{Text: said, From: "x"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, data := ann.next(); !strings.Contains(data, "last") {
+		t.Errorf("heard %s", data)
+	}
+}
+
+func TestTooManyMessagesSayWhenToComeAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.fake.failing("message", &transporter.Error{Code: transporter.TooMany, Message: "you have sent many messages", Retry: 7})
+	a := w.do("POST", "/api/v1/message", text{"x"}, bearer(w.login("boss"))).want(t, 429)
+	if a.Header.Get("Retry-After") != "7" {
+		t.Errorf("Retry-After is %q", a.Header.Get("Retry-After"))
+	}
+}
