@@ -60,7 +60,7 @@ func TestADisplayOpensInEveryAllowedWay(t *testing.T) {
 		"administrator": {"", []option{bearer(w.login("boss"))}},
 		"odd case":      {"", []option{bearer(token), header("Origin", strings.Replace(w.url, "https", "HTTPS", 1))}},
 	} {
-		t.Run(name, func(t *testing.T) { // not in parallel: a ticket does not wait in a queue for long
+		t.Run(name, func(t *testing.T) {
 			ws, _, err := w.dial(s.ID, how.query, how.options...)
 			if err != nil {
 				t.Fatal(err)
@@ -106,6 +106,7 @@ func TestADisplayIsRefused(t *testing.T) {
 	reading := sign(w.fake.key, ticket.Claims{Kind: ticket.Read, Session: s.ID, Node: thisNode})
 	noNode := sign(foreign, ticket.Claims{Kind: ticket.Connect, Session: s.ID})
 	noSession := sign(foreign, ticket.Claims{Kind: ticket.Connect, Session: "00000000deadbeef"})
+	// Not in parallel: tickets are good for 30 s, and there may be a queue.
 	for _, c := range []struct {
 		name, id, query string
 		status          int
@@ -132,7 +133,7 @@ func TestADisplayIsRefused(t *testing.T) {
 		{"forged ticket without a node", s.ID, "?ticket=" + noNode, 401, nil},
 		{"forged ticket of no session", "00000000deadbeef", "?ticket=" + noSession, 401, nil},
 	} {
-		t.Run(c.name, func(t *testing.T) { // not in parallel: tickets do not wait in a queue for long
+		t.Run(c.name, func(t *testing.T) {
 			a := w.refused(c.id, c.query, c.status, c.options...)
 			if c.name == "ended" && !strings.Contains(a.body, "the command ended") {
 				t.Errorf("the reason is missing: %s", a.body)
