@@ -1,5 +1,6 @@
 // Keeps the changing part of an administrator's page as the server draws it.
 import { base, run, t, tellTimes } from './api.js';
+import { refreshLook } from './look.js';
 
 const place = document.getElementById('live');
 const news = document.getElementById('news');
@@ -114,7 +115,11 @@ export function refreshSoon() {
 export function live(kinds, parameters = '') {
   const events = new EventSource(base + '/api/v1/events' + parameters);
   for (const kind of kinds) events.addEventListener(kind, kind === 'node' ? heard : refreshSoon);
-  events.onopen = refreshSoon; // what happened while nobody listened
+  events.addEventListener('page', refreshLook);
+  events.onopen = () => { // what happened while nobody listened
+    refreshSoon();
+    refreshLook();
+  };
   events.onerror = () => {
     if (events.readyState !== EventSource.CLOSED) return;
     setTimeout(() => live(kinds, parameters), 5000);
