@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
@@ -172,6 +173,10 @@ func private(dir string) error {
 	return nil
 }
 
+// claimPatience is how long a claim waits for the one before it to be over: a child of a daemon
+// that was killed holds a copy of its lock until it has become another program.
+const claimPatience = 3 * time.Second
+
 // claim takes FX_LOCAL_DIR for this process until it ends, however it ends.
 func (p place) claim() (*os.File, error) {
 	path := filepath.Join(p.Local, "fastxd.lock")
@@ -179,11 +184,16 @@ func (p place) claim() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("another fastxd runs with FX_LOCAL_DIR %s; stop it, or give this one a directory of its own", p.Local)
+	for end := time.Now().Add(claimPatience); ; <-time.After(20 * time.Millisecond) {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return f, nil
+		}
+		if time.Now().After(end) {
+			f.Close()
+			return nil, fmt.Errorf("another fastxd runs with FX_LOCAL_DIR %s; stop it, or give this one a directory of its own", p.Local)
+		}
 	}
-	return f, nil
 }
 
 // findSupervisor looks for fastxd-session beside our own executable, then where packages put it.

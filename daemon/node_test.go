@@ -115,7 +115,9 @@ func (n *node) Start() {
 	url := n.launch()
 	select {
 	case line := <-url:
-		n.URL = strings.TrimSpace(line)
+		if n.URL = strings.TrimSpace(line); n.URL == "" {
+			n.t.Fatalf("fastxd ended before it printed its URL\n%s", n.Log())
+		}
 	case <-time.After(patience):
 		n.t.Fatalf("fastxd printed no URL\n%s", n.Log())
 	}

@@ -43,6 +43,9 @@ type Config struct {
 	Htpasswd    map[string]string // login name → bcrypt hash
 	HTTPS       HTTPS
 	LogLevel    LogLevel
+	Theme       Theme
+	Pages       Pages
+	Headers     Headers
 	Removed     []string // removed.ini: security-relevant files that are meant to be gone
 }
 
@@ -112,10 +115,31 @@ type HTTPS struct {
 	CertFile       string // "" = VAR/fastx.crt when there, else a generated one in LOCAL
 	KeyFile        string
 	TrustedProxies []netip.Prefix
+	BasePath       string // what everything is served below, such as "/fastx"; "" = the root
 }
 
 // LogLevel is loglevel.ini: a level per component, "**" for all others.
 type LogLevel map[string]string
+
+// Theme is theme.ini. The files it names are read by References; their content is in the set.
+type Theme struct {
+	Title      string // in the place of the node's name; "" = none
+	Logo       string // an svg, png or jpg file; "" = our own
+	CSS        string // a style sheet that comes after ours; "" = none
+	Accent     Colour // of buttons and links on a light page; "" = ours
+	AccentDark Colour // and on a dark one; "" = made of Accent
+}
+
+// Pages is what administrators put on the page, as HTML in which every element is closed and
+// from which what the page's policy forbids anyway is left out.
+type Pages struct {
+	MOTD          string         // motd.html
+	Announcements string         // announcements.html
+	Errors        map[int]string // error-STATUS.html, by HTTP status
+}
+
+// Headers is headers.ini: a header of every answer, by its name.
+type Headers map[string]string
 
 // TokenLifetime is how long a login lasts.
 const TokenLifetime = 12 * time.Hour

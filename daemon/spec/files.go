@@ -63,7 +63,7 @@ func (l *loader) once(file, summary, remedy string) {
 // unreadable reports a file without its content. One that nobody reads anyway is no reason to refuse the rest.
 func (l *loader) unreadable(f fileset.File, k Kind, known bool) {
 	severity := diag.Error
-	if !known && !path.IsAbs(f.Name) || known && k.Dialect == DialectOpaque && !k.Security {
+	if !known && !path.IsAbs(f.Name) || known && k.Dialect == DialectOpaque && !k.Security || l.looksOnly(f.Name) {
 		severity = diag.Warning
 	}
 	remedy := "make it readable to the daemon's user, or remove it"

@@ -43,9 +43,9 @@ var kinds = []Kind{
 	{Pattern: "auth-proxy.ini", Dialect: DialectINI, Doc: "logins by a proxy in front", Secret: true, Security: true},
 	{Pattern: "auth-saml.ini", Dialect: DialectINI, Doc: "logins through SAML", Secret: true, Security: true},
 	{Pattern: "admin.secret", Dialect: DialectOpaque, Doc: "the superadmin's secret", Secret: true, Security: true},
-	{Pattern: "headers.ini", Dialect: DialectINI, Doc: "HTTP headers to add"},
+	{Pattern: headersFile, Dialect: DialectINI, Doc: "HTTP headers to add", Acted: true},
 	{Pattern: "forward.ini", Dialect: DialectINI, Doc: "forwards for sessions"},
-	{Pattern: "theme.ini", Dialect: DialectINI, Doc: "the page's looks"},
+	{Pattern: themeFile, Dialect: DialectINI, Doc: "the page's looks", Acted: true},
 	{Pattern: "smtp.ini", Dialect: DialectINI, Doc: "outgoing mail", Secret: true},
 	{Pattern: "weblink.ini", Dialect: DialectINI, Doc: "weblink clients"},
 	{Pattern: "weblink-secret.ini", Dialect: DialectINI, Doc: "weblink client authentication", Secret: true, Security: true},
@@ -54,9 +54,9 @@ var kinds = []Kind{
 	{Pattern: "launcher-templates/*", Dialect: DialectOpaque, Doc: "templates of container launchers"},
 	{Pattern: "icons/*", Dialect: DialectOpaque, Doc: "icons of applications"},
 	{Pattern: "FastX.conf", Dialect: DialectOpaque, Doc: "paths of the published product's sessions"},
-	{Pattern: "motd.html", Dialect: DialectOpaque, Doc: "message of the day"},
-	{Pattern: "announcements.html", Dialect: DialectOpaque, Doc: "announcements"},
-	{Pattern: "error-*.html", Dialect: DialectOpaque, Doc: "error pages"},
+	{Pattern: motdFile, Dialect: DialectOpaque, Doc: "message of the day, shown above a user's sessions", Acted: true},
+	{Pattern: announcementsFile, Dialect: DialectOpaque, Doc: "announcements, shown on every page", Acted: true},
+	{Pattern: errorFile, Dialect: DialectOpaque, Doc: "the text of an error page, such as error-404.html", Acted: true},
 }
 
 // Kinds returns every kind of file that is known.
@@ -85,9 +85,12 @@ func SecurityFiles() []string {
 	return out
 }
 
-// Object reports whether a file describes one object of many, so that a fault in it
-// need not hold back the others.
+// Object reports whether a file describes one object of many, or only what pages look like and say, so
+// that a fault in it need not hold back the others.
 func Object(file string) bool {
 	dir, base := path.Split(file)
+	if page, _ := path.Match(errorFile, file); page || file == motdFile || file == announcementsFile || file == themeFile || file == headersFile {
+		return true
+	}
 	return (dir == "apps/" || dir == "performance/") && path.Ext(base) == ".ini" && base != "default.ini"
 }

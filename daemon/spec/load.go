@@ -51,6 +51,9 @@ func Load(in Input) (*Config, diag.List) {
 	l.htpasswd()
 	l.https()
 	l.logLevel()
+	l.theme()
+	l.pages()
+	l.headers()
 	l.removed()
 	l.others()
 	l.checkApps() // 4

@@ -70,7 +70,7 @@ func entry[T, V any](of func(*T) map[string]V) binding {
 
 // table is the settings table. Its order is the order in which keys are written.
 var table = complete(slices.Concat(envSettings(), transporterSettings(), appSettings(), profileSettings(),
-	permissionSettings(), webSettings(), authSettings(), otherSettings()))
+	permissionSettings(), webSettings(), pageSettings(), authSettings(), otherSettings()))
 
 func complete(settings []Setting) []Setting {
 	for i := range settings {

@@ -17,6 +17,7 @@ var probes = map[Type]string{
 	TypePath: "/probe", TypeGeometry: "77x77", TypeSize: "77x77", TypeLevel: "manager", TypeAddress: "probe:77",
 	TypeURLs: "tls://probe:77", TypeNetworks: "10.7.0.0/16", TypeServices: "manager", TypeNode: "probe",
 	TypeSeed: "SU" + strings.Repeat("P", 56), TypeToken: "probe-probe", TypeMemory: "7G", TypePercent: "77%",
+	TypeBase: "/probe", TypeColour: "#777777",
 }
 
 // probe is a valid value of a setting that differs from its default.
@@ -92,6 +93,7 @@ func TestEveryActedSettingLandsInConfig(t *testing.T) {
 		{"performance/probe.ini": "sessions_total = 1\n"},
 		{"htpasswd": "alice:$2y$05$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234\n"},
 		{"nats-server.conf": "port: 4222\n"},
+		{"motd.html": "probe"}, {"announcements.html": "probe"}, {"error-404.html": "probe"},
 	} {
 		for _, field := range difference(t, nothing, files) {
 			reached[field] = true
@@ -238,6 +240,7 @@ func TestObject(t *testing.T) {
 	for name, want := range map[string]bool{
 		"apps/xterm.ini": true, "performance/p.ini": true, "apps/default.ini": false, "performance/default.ini": false,
 		"apps/x.conf": false, "fastx.env": false, "permissions.ini": false, "apps/a/b.ini": false, "forms/x.ini": false,
+		"theme.ini": true, "headers.ini": true, "motd.html": true, "error-404.html": true, "error-404.ini": false, "apps/motd.html": false,
 	} {
 		if got := Object(name); got != want {
 			t.Errorf("Object(%q) = %t", name, got)

@@ -22,8 +22,11 @@ func webSettings() []Setting {
 			Doc:  "The certificate's private key, PEM.",
 			into: to(func(h *HTTPS) *string { return &h.KeyFile })},
 		{File: httpsFile, Key: "trusted_proxies", Type: TypeNetworks,
-			Doc:  "The addresses whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+			Doc:  "The addresses whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are believed.",
 			into: to(func(h *HTTPS) *[]netip.Prefix { return &h.TrustedProxies })},
+		{File: httpsFile, Key: "base_path", Type: TypeBase,
+			Doc:  "The path that everything is served below, such as /fastx, for a proxy that has other things to serve too; / when absent.",
+			into: to(func(h *HTTPS) *string { return &h.BasePath })},
 		{File: logLevelFile, Key: "*", Type: TypeText, Allowed: []string{"debug", "info", "warn", "error"},
 			Doc:  "A component's log level; ** is all that are not named.",
 			into: entry(func(l *LogLevel) map[string]string { return *l })},
@@ -67,11 +70,7 @@ func authSettings() []Setting {
 // otherSettings are the keys of the files that this version only knows by name.
 func otherSettings() []Setting {
 	return []Setting{
-		{File: "headers.ini", Key: "*", Type: TypeText, Doc: "A header of every answer."},
 		{File: "forward.ini", Section: "*", Key: "*", Type: TypeText, Doc: "A forward for sessions."},
-		{File: "theme.ini", Key: "title", Type: TypeText, Doc: "The page's title."},
-		{File: "theme.ini", Key: "logo", Type: TypePath, Doc: "The page's logo."},
-		{File: "theme.ini", Key: "css", Type: TypePath, Doc: "A style sheet to add."},
 		{File: "smtp.ini", Key: "host", Type: TypeText, Doc: "The mail server."},
 		{File: "smtp.ini", Key: "port", Type: TypeCount, Default: "587", Doc: "The mail server's port."},
 		{File: "smtp.ini", Key: "user", Type: TypeText, Doc: "Our name at the mail server."},

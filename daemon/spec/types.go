@@ -38,6 +38,8 @@ const (
 	TypeToken    Type = "secret"
 	TypeMemory   Type = "amount of memory such as 512M or 8G"
 	TypePercent  Type = "percentage"
+	TypeBase     Type = "path of a URL such as /fastx"
+	TypeColour   Type = "colour such as #1160c9"
 )
 
 // fault is why a value is refused: what is wrong and what to do. It never holds a secret.
@@ -70,7 +72,7 @@ func (s Setting) parse(values []string) (any, *fault) {
 	if f := s.allowed(v); f != nil {
 		return nil, f
 	}
-	if v == "" && s.Default == "" && slices.Contains([]Type{TypePath, TypeAddress}, s.Type) {
+	if v == "" && s.Default == "" && slices.Contains([]Type{TypePath, TypeAddress, TypeBase, TypeColour}, s.Type) {
 		return v, nil
 	}
 	return s.parseOne(v)
@@ -137,12 +139,18 @@ func (s Setting) parseOne(v string) (any, *fault) {
 	case TypePercent:
 		n, err := strconv.Atoi(strings.TrimSuffix(v, "%"))
 		return n, faultIf(err != nil || !percent.MatchString(v), "write it such as 200%", "%s is not a percentage", show(v))
+	case TypeBase:
+		return v, checkBase(v)
+	case TypeColour:
+		return Colour(strings.ToLower(v)), faultIf(!colour.MatchString(v), "write # and six hexadecimal digits, such as #1160c9", "%s is not a colour", show(v))
 	default:
 		return v, nil
 	}
 }
 
 var (
+	basePath = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
+	colour   = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
 	nodeName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?$`)
 	percent  = regexp.MustCompile(`^[1-9][0-9]{0,6}%$`)
 	seed     = regexp.MustCompile(`^SU[A-Z2-7]{56}$`)
@@ -205,6 +213,22 @@ func checkAddress(v string) *fault {
 	return faultIf(bad, "write it such as 0.0.0.0:3300, [::1]:3300 or :3300", "%s is not HOST:PORT", show(v))
 }
 
+// checkBase accepts a path that looks the same in a URL, a cookie and a proxy's configuration.
+func checkBase(v string) *fault {
+	const remedy = "write it such as /fastx or /apps/fastx"
+	switch {
+	case !strings.HasPrefix(v, "/"):
+		return faultf(remedy, "%s does not begin with /", show(v))
+	case strings.HasSuffix(v, "/"):
+		return faultf("leave the last / out; without base_path everything is served below /", "%s ends with /", show(v))
+	case len(v) > 200:
+		return faultf("shorten it", "the path is longer than 200 bytes")
+	case !basePath.MatchString(v):
+		return faultf(remedy+", with letters, digits, - and _ only", "%s is not a plain path", show(v))
+	}
+	return nil
+}
+
 // checkURL accepts what the NATS client does, but for credentials: those have their own keys.
 func checkURL(v string) *fault {
 	full := v
@@ -236,9 +260,13 @@ func parseNetworks(values []string) []netip.Prefix {
 // parseNetwork reads 10.0.0.0/8 or a single address.
 func parseNetwork(v string) (netip.Prefix, error) {
 	if a, err := netip.ParseAddr(v); err == nil {
+		a = a.Unmap().WithZone("")
 		return netip.PrefixFrom(a, a.BitLen()), nil
 	}
 	p, err := netip.ParsePrefix(v)
+	if a := p.Addr(); a.Is4In6() && p.Bits() >= 96 { // peers are looked at as the IPv4 addresses they are
+		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
+	}
 	return p.Masked(), err
 }
 

@@ -27,6 +27,8 @@ test   apt  xprop                               x11-utils
 test   apt  systemd-analyze                     systemd
 test   apt  mmdebstrap                          mmdebstrap
 test   apt  /usr/bin/websockify                 websockify
+test   apt  /usr/sbin/nginx                     nginx-light
+test   apt  /usr/sbin/haproxy                   haproxy
 run    dnf  Xvnc                                tigervnc-server-minimal
 run    dnf  xauth                               xorg-x11-xauth
 run    dnf  xterm                               xterm
@@ -43,7 +45,9 @@ test   dnf  xprop                               xprop
 test   dnf  xdpyinfo                            xdpyinfo
 test   dnf  systemd-analyze                     systemd
 test   dnf  mmdebstrap                          mmdebstrap
-test   dnf  /usr/bin/websockify                 python3-websockify'
+test   dnf  /usr/bin/websockify                 python3-websockify
+test   dnf  /usr/sbin/nginx                     nginx
+test   dnf  /usr/sbin/haproxy                   haproxy'
 
 dry_run=
 if [[ ${1:-} == --dry-run ]]; then dry_run=1; shift; fi
@@ -82,8 +86,24 @@ install_packages() {
 			"  ${update[*]:+${update[*]} && }${install[*]}"
 	fi
 	if ((${#update[@]})); then do_it "${update[@]}"; fi
+	forbid_services
 	do_it "${install[@]}"
+	allow_services
 }
+
+# Debian starts each server that it installs, and tests want nginx and haproxy for themselves. The file that
+# forbids it is left alone where there is one, as in container images.
+policy=/usr/sbin/policy-rc.d
+
+forbid_services() {
+	[[ $manager == apt && ! -e $policy && ! $dry_run ]] || return 0
+	trap allow_services EXIT
+	printf '#!/bin/sh\n# made by %s; it may be removed\nexit 101\n' "$PWD/images/scripts/deps.sh" >"$policy"
+	chmod 0755 "$policy"
+	forbidden=1
+}
+
+allow_services() { if [[ ${forbidden:-} ]]; then rm -f "$policy" && forbidden=; fi; }
 
 # unpack_novnc gets noVNC. Debian's package brings nodejs along, which nobody here
 # needs, so it is unpacked below build/ instead of installed.

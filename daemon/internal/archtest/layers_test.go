@@ -32,6 +32,8 @@ var layers = map[string]reasons{
 		"gopkg.in/ini.v1":            "the parser that users' existing files were written for",
 		"golang.org/x/crypto/bcrypt": "a login's hash is checked for its form",
 		"github.com/nats-io/nkeys":   "a seed is checked for its form",
+		"golang.org/x/net/html":      "what administrators put on the page is read as browsers read it",
+		"golang.org/x/net/html/atom": "its names of elements",
 	},
 	"daemon/render": {
 		"daemon/diag":        "what cannot be written is a diagnostic",

@@ -121,8 +121,7 @@ type command struct {
 //
 // When the supervisor ends, systemd kills what is left of the session (mixed), then has Autopsy
 // look at the control group for why, and forgets the unit, failed or not. That a program of the session was
-// killed for want of memory is the supervisor's to judge, not a reason to stop it (OOMPolicy). A
-// login's programs expect to be told of a broken pipe (SIGPIPE).
+// killed for want of memory is the supervisor's to judge, not a reason to stop it (OOMPolicy).
 func properties(o Order, version int) []systemd.Property {
 	props := []systemd.Property{
 		systemd.PropDescription("FastX session " + o.ID),
@@ -134,7 +133,6 @@ func properties(o Order, version int) []systemd.Property {
 		property("StandardErrorFileDescriptor", descriptor(o.Log)),
 		property("Environment", []string{path}),
 		property("WorkingDirectory", "/"),
-		property("IgnoreSIGPIPE", false),
 		property("KillMode", "mixed"),
 		property("CollectMode", "inactive-or-failed"),
 	}

@@ -51,7 +51,7 @@ type navItem struct {
 }
 
 // navigation leads to what somebody may see; who sees only the sessions of their own needs none.
-func navigation(path string, who *caller) []navItem {
+func navigation(base, path string, who *caller) []navItem {
 	items := []navItem{{Path: "/", Key: "nav.mine"}}
 	for _, i := range []struct {
 		act  transporter.Action
@@ -69,7 +69,9 @@ func navigation(path string, who *caller) []navItem {
 		return nil
 	}
 	for i := range items {
-		items[i].Here = path == items[i].Path || items[i].Path != "/" && strings.HasPrefix(path, items[i].Path+"/")
+		own := base + items[i].Path
+		items[i].Here = path == own || items[i].Path != "/" && strings.HasPrefix(path, own+"/")
+		items[i].Path = own
 	}
 	return items
 }
@@ -84,6 +86,7 @@ type nodesPage struct {
 
 type nodeList struct {
 	*words
+	Base                      string
 	Nodes                     []nodeView
 	Sessions, Drained, Silent int
 	MayDrain, MayConfig       bool
@@ -132,7 +135,7 @@ func (w *Webserver) nodesPage(rw http.ResponseWriter, r *http.Request) error {
 
 func (w *Webserver) nodeList(r *http.Request, who *caller) (nodeList, error) {
 	known, err := w.as(who).Nodes(r.Context(), transporter.ActNodes)
-	l := nodeList{words: w.page.wordsFor(r), MayDrain: who.may(transporter.ActDrain), MayConfig: who.may(transporter.ActConfig)}
+	l := nodeList{words: w.page.wordsFor(r), Base: w.base(), MayDrain: who.may(transporter.ActDrain), MayConfig: who.may(transporter.ActConfig)}
 	for _, n := range known {
 		v := nodeView{Node: n, Age: max(w.o.Now().Sub(n.Heard), 0), Launches: slices.Contains(n.Services, "launcher")}
 		v.Silent = v.Age > silentAfter
@@ -160,6 +163,7 @@ type everyonePage struct {
 // everyoneList is everyone's sessions, as far as they pass the filter.
 type everyoneList struct {
 	*words
+	Base                string
 	Sessions            []transporter.Session
 	User, State, Node   string // what is filtered by; "" is anything
 	Users, Nodes        []string
@@ -186,7 +190,7 @@ func (w *Webserver) everyonePage(rw http.ResponseWriter, r *http.Request) error 
 func (w *Webserver) everyone(r *http.Request, who *caller) (everyoneList, error) {
 	q := r.URL.Query()
 	l := everyoneList{
-		words: w.page.wordsFor(r), User: clip(q.Get("user"), 256), State: clip(q.Get("state"), 16), Node: clip(q.Get("node"), maxNodeName), Me: who.User,
+		words: w.page.wordsFor(r), Base: w.base(), User: clip(q.Get("user"), 256), State: clip(q.Get("state"), 16), Node: clip(q.Get("node"), maxNodeName), Me: who.User,
 		States:     []transporter.State{transporter.Pending, transporter.Starting, transporter.Running, transporter.Unknown, transporter.Ended},
 		MayConnect: who.may(transporter.ActNodes), // the level that may connect to somebody else's session
 		MayTell:    who.may(transporter.ActBroadcast),

@@ -326,14 +326,14 @@ func TestNodesThatRunOtherFilesStandOut(t *testing.T) {
 	}
 	warn := diag.Diagnostic{File: "b.ini", Line: 2, Severity: diag.Warning, Summary: "old"}
 	bad := diag.Diagnostic{File: "c.ini", Severity: diag.Error, Summary: "broken"}
-	s := newConfigState(nil, []transporter.Node{of("a", "1", true, warn), of("b", "2", true, warn), of("c", "2", false, bad, warn)})
+	s := newConfigState(nil, "", []transporter.Node{of("a", "1", true, warn), of("b", "2", true, warn), of("c", "2", false, bad, warn)})
 	if !s.Differ || !s.Nodes[0].Odd || s.Nodes[1].Odd || s.Nodes[2].Odd || s.Rejected != 1 {
 		t.Errorf("the state is %+v", s)
 	}
 	if len(s.Problems) != 2 || s.Problems[0].Summary != "broken" || s.Problems[0].All || !s.Problems[1].All || s.Problems[1].Where() != "b.ini:2" {
 		t.Errorf("the problems are %+v", s.Problems)
 	}
-	if same := newConfigState(nil, []transporter.Node{of("a", "1", true), of("b", "1", true)}); same.Differ {
+	if same := newConfigState(nil, "", []transporter.Node{of("a", "1", true), of("b", "1", true)}); same.Differ {
 		t.Error("equal nodes differ")
 	}
 }

@@ -23,6 +23,7 @@ type configPage struct {
 // configState is what configuration each node runs, and what is wrong with it.
 type configState struct {
 	*words
+	Base     string
 	Nodes    []configNode
 	Problems []problemView
 	Differ   bool // nodes run different files
@@ -65,17 +66,17 @@ func (w *Webserver) configPage(rw http.ResponseWriter, r *http.Request) error {
 	f := w.frame(r, "", "config.js", who)
 	f.Title = f.T("nav.config")
 	return w.render(rw, http.StatusOK, "admin-config.html", configPage{
-		f, newConfigState(f.words, nodes), w.levelGroups(nodes), []string{"debug", "info", "warn", "error"}, who.may(transporter.ActLogLevel),
+		f, newConfigState(f.words, f.Base, nodes), w.levelGroups(nodes), []string{"debug", "info", "warn", "error"}, who.may(transporter.ActLogLevel),
 	})
 }
 
 func (w *Webserver) configState(r *http.Request, who *caller) (configState, error) {
 	nodes, err := w.as(who).Nodes(r.Context(), transporter.ActConfig)
-	return newConfigState(w.page.wordsFor(r), nodes), err
+	return newConfigState(w.page.wordsFor(r), w.base(), nodes), err
 }
 
-func newConfigState(texts *words, nodes []transporter.Node) configState {
-	s := configState{words: texts}
+func newConfigState(texts *words, base string, nodes []transporter.Node) configState {
+	s := configState{words: texts, Base: base}
 	most := mostRun(nodes)
 	for _, n := range nodes {
 		c := configNode{nodeConfig: newNodeConfig(n), Odd: n.Config.Shared != "" && n.Config.Shared != most}

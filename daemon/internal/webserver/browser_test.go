@@ -11,6 +11,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/browsertest"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 )
@@ -98,7 +99,10 @@ func TestABrowserSignsInStartsAndSees(t *testing.T) {
 func TestABrowserIsToldWhatToInstall(t *testing.T) {
 	t.Parallel()
 	b := browsertest.Open(t, *shotsDir)
-	w := newWorld(t, func(s *setup) { s.NoVNC = nil })
+	w := newWorld(t, func(s *setup) {
+		belowBase(s)
+		s.NoVNC = nil
+	})
 	s := w.fake.add(transporter.Session{User: "ann", Name: "Terminal"})
 	b.Do(chromedp.Navigate(w.url),
 		chromedp.SendKeys(chromedp.CSS("#username"), "otp"), chromedp.SendKeys(chromedp.CSS("#password"), password+"\r"))
@@ -110,4 +114,76 @@ func TestABrowserIsToldWhatToInstall(t *testing.T) {
 	b.Until(`document.body.textContent.includes('apt install novnc')`)
 	b.Shoot("no-novnc")
 	b.WantNoComplaints("401")
+}
+
+// TestABrowserTakesOverTheLook changes the administrator's files under open pages: one that nobody has
+// signed in on, one that listens for events, and one of an error. None of them is loaded again.
+func TestABrowserTakesOverTheLook(t *testing.T) {
+	t.Parallel()
+	b := browsertest.Open(t, *shotsDir)
+	w := newWorld(t, belowBase)
+	mark := func() { browsertest.Evaluate[int](b, "window.mark = 7") }
+	unloaded := func() {
+		t.Helper()
+		if got := browsertest.Evaluate[int](b, "window.mark ?? 0"); got != 7 {
+			t.Error("the page was loaded again")
+		}
+	}
+	b.Go(w.url)
+	mark()
+	dressed(&setup{conf: &w.conf})
+	w.conf.Theme.Logo = ""
+	w.commit()
+	b.Until(`document.querySelector('#announcements').textContent == 'Sunday: no power'`)
+	b.Until(`document.querySelector('h1').textContent == 'Example & Sons' && document.title.endsWith(' · Example & Sons')`)
+	b.Until(`getComputedStyle(document.querySelector('button.primary')).backgroundColor == 'rgb(11, 107, 58)'`)
+	unloaded()
+	b.Shoot("look-signin")
+
+	b.Fill("#username", "ann")
+	b.Fill("#password", password+"\r")
+	b.Until(`document.querySelector('#motd b')?.textContent == 'all'`)
+	mark()
+	b.Shoot("look-home")
+	w.conf.Theme.Title, w.conf.Theme.Accent, w.conf.Theme.Logo = nasty, "#800000", "/srv/logo.svg"
+	w.conf.Pages.MOTD, w.conf.Pages.Announcements = "", `<p>Now <a href="#main">later</a></p>`
+	w.set = w.set.With(fileset.File{Name: "/srv/logo.svg", Data: []byte(`<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect style="fill:red" width="9" height="9"/></svg>`)})
+	w.commit()
+	b.Until(`document.querySelector('#announcements a')?.textContent == 'later' && !document.querySelector('#motd').hasChildNodes()`)
+	b.Until(`document.querySelector('.brand span').textContent.startsWith('<script>')`)
+	b.Until(`document.querySelectorAll('link#theme').length == 1 && getComputedStyle(document.querySelector('button.primary, .announcements a')).color == 'rgb(128, 0, 0)'`)
+	b.Until(`(i => i.src.endsWith('/logo.svg') && i.complete && i.naturalWidth == 9)(document.querySelector('.brand img'))`)
+	unloaded()
+	b.WantNoComplaints("ERR_NETWORK_CHANGED")
+
+	b.Go(w.url + "/nowhere")
+	b.Until(`document.querySelector('#replaced').textContent == 'Lost?' && document.querySelector('#usual').hidden`)
+	mark()
+	b.Shoot("look-404")
+	w.conf.Pages.Errors = nil
+	w.commit()
+	b.Until(`!document.querySelector('#usual').hidden && !document.querySelector('#replaced').hasChildNodes()`)
+	unloaded()
+	b.WantNoComplaints("404", "ERR_NETWORK_CHANGED")
+}
+
+// TestNoScriptOfAnAdministratorRuns goes around the check that leaves scripts out: the page's policy alone stops them.
+func TestNoScriptOfAnAdministratorRuns(t *testing.T) {
+	t.Parallel()
+	b := browsertest.Open(t, "")
+	const evil = `<img src="data:x" onerror="window.ran = 1"><script>window.ran = 2</script><b style="position: fixed">x</b><a href="javascript:window.ran = 3" id="evil">y</a>`
+	w := newWorld(t, func(s *setup) { s.conf.Pages.Announcements = evil })
+	b.Go(w.url)
+	b.Until(`document.querySelector('#evil')`)
+	b.Click("#evil")
+	w.conf.Pages.Announcements = evil + "<p>again</p>"
+	w.commit()
+	b.Until(`document.querySelector('#announcements p')`)
+	b.Click("#evil")
+	if ran := browsertest.Evaluate[int](b, "window.ran ?? 0"); ran != 0 {
+		t.Errorf("script %d ran", ran)
+	}
+	if position := browsertest.Evaluate[string](b, "getComputedStyle(document.querySelector('#announcements b')).position"); position != "static" {
+		t.Errorf("an inline style applies: position %s", position)
+	}
 }

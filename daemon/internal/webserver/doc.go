@@ -17,6 +17,17 @@
 // that changes something has to repeat a value derived from the token that only the page
 // could read. A display WebSocket may carry a one-time ticket instead.
 //
+// # Where it is
+//
+// All paths begin with the base path of https.ini, for a proxy that has other things to
+// serve; PROXY.md has the proxies' side of it. What such a proxy says of the client is believed
+// when it is one of trusted_proxies: of several values the last.
+//
+// # What it looks like
+//
+// An administrator's files dress the page, see PAGE.md. Their HTML is the only one that is not escaped,
+// and the same policy holds for it. Pages that are open take over what changes (look.go).
+//
 // # What it does not do
 //
 // It decides nothing about permissions beyond what the user component said, keeps no

@@ -262,3 +262,11 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 		t.Error("the stream goes on")
 	}
 }
+
+// TestStreamsOutliveTheProxysPatience holds the real interval against what proxies wait for, 60 seconds.
+func TestStreamsOutliveTheProxysPatience(t *testing.T) {
+	t.Parallel()
+	if usual.heartbeat > 20*time.Second {
+		t.Errorf("a quiet stream is silent for %s", usual.heartbeat)
+	}
+}

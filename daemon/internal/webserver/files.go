@@ -14,13 +14,15 @@ import (
 var mimeTypes = map[string]string{
 	".css":  "text/css; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
+	".jpeg": "image/jpeg",
+	".jpg":  "image/jpeg",
 	".json": "application/json",
 	".png":  "image/png",
 	".svg":  "image/svg+xml",
 }
 
 func (w *Webserver) serveStatic(rw http.ResponseWriter, r *http.Request) error {
-	name, ok := strings.CutPrefix(r.URL.Path, w.page.prefix)
+	name, ok := strings.CutPrefix(r.URL.Path, w.base()+w.page.prefix)
 	if !ok {
 		return errNoPage // of another release
 	}

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/fastx-kit/fastx-kit/daemon/spec"
 )
 
 // maxHeader bounds a request's headers.
@@ -57,7 +57,7 @@ func (w *Webserver) guard(next http.Handler) http.Handler {
 		rec := &recorder{ResponseWriter: rw}
 		defer func() { w.logAccess(rec, r, begun) }()
 		defer w.recoverFrom(rec, r)
-		w.securityHeaders(rec.Header())
+		w.securityHeaders(rec.Header(), r)
 		http.NewResponseController(rec).SetWriteDeadline(time.Now().Add(w.limits.write)) // until the route says otherwise
 		if r.ContentLength > maxBody {
 			w.fail(rec, r, errTooLarge)
@@ -68,8 +68,9 @@ func (w *Webserver) guard(next http.Handler) http.Handler {
 	})
 }
 
-// securityHeaders forbid what no answer needs; a page allows itself a little more.
-func (w *Webserver) securityHeaders(h http.Header) {
+// securityHeaders forbid what no answer needs; a page allows itself a little more. What headers.ini
+// adds is none of these, which spec sees to, but for the last.
+func (w *Webserver) securityHeaders(h http.Header, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -79,8 +80,17 @@ func (w *Webserver) securityHeaders(h http.Header) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	// A browser that was told so could not reach a host whose certificate it does not trust.
-	if s := w.settings.Load(); s != nil && s.cert != nil && !s.cert.generated {
-		h.Set("Strict-Transport-Security", "max-age=31536000")
+	s := w.settings.Load()
+	if s == nil {
+		return
+	}
+	if s.cert != nil && !s.cert.generated {
+		h.Set(spec.HSTS, "max-age=31536000")
+	}
+	for name, value := range s.extra {
+		if !strings.EqualFold(name, spec.HSTS) || w.overTLS(r) && (s.cert == nil || !s.cert.generated) {
+			h.Set(name, value)
+		}
 	}
 }
 
@@ -101,7 +111,7 @@ func (w *Webserver) recoverFrom(rec *recorder, r *http.Request) {
 // logAccess never logs a query: a ticket may stand there.
 func (w *Webserver) logAccess(rec *recorder, r *http.Request, begun time.Time) {
 	level := slog.LevelInfo
-	if quiet(r.URL.Path) {
+	if quiet(strings.TrimPrefix(r.URL.Path, w.base())) {
 		level = slog.LevelDebug
 	}
 	w.o.Log.LogAttrs(r.Context(), level, "request",
@@ -110,7 +120,7 @@ func (w *Webserver) logAccess(rec *recorder, r *http.Request, begun time.Time) {
 }
 
 func quiet(path string) bool {
-	return path == "/healthz" || path == "/readyz" || strings.HasPrefix(path, "/static/") || strings.HasPrefix(path, "/novnc/")
+	return isProbe(path) || path == "/fragments/look" || strings.HasPrefix(path, "/static/") || strings.HasPrefix(path, "/novnc/") || strings.HasPrefix(path, "/theme/")
 }
 
 // recorder notes the status that was sent.
@@ -154,53 +164,4 @@ func (w *Webserver) bounded(rw http.ResponseWriter, r *http.Request, d time.Dura
 	rc.SetWriteDeadline(time.Now().Add(d + w.limits.write))
 	ctx, cancel := context.WithTimeout(r.Context(), d)
 	return r.WithContext(ctx), cancel
-}
-
-// overTLS reports whether the client's own connection is encrypted: ours is, or a
-// proxy that is trusted says that its is.
-func (w *Webserver) overTLS(r *http.Request) bool {
-	return r.TLS != nil || w.trusts(peer(r)) && r.Header.Get("X-Forwarded-Proto") == "https"
-}
-
-// host is the host that the client asked, which a trusted proxy may have had to replace.
-func (w *Webserver) host(r *http.Request) string {
-	if h := r.Header.Get("X-Forwarded-Host"); h != "" && w.trusts(peer(r)) {
-		return h
-	}
-	return r.Host
-}
-
-// clientAddress is the client's IP address. Behind trusted proxies it is the last one
-// in X-Forwarded-For that is not a trusted proxy's: what stands before it anyone can claim.
-func (w *Webserver) clientAddress(r *http.Request) string {
-	addr := peer(r)
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && w.trusts(addr); i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			break
-		}
-		addr = hop.Unmap()
-	}
-	return addr.String()
-}
-
-func (w *Webserver) trusts(addr netip.Addr) bool {
-	s := w.settings.Load()
-	if s == nil {
-		return false
-	}
-	for _, p := range s.https.TrustedProxies {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
-}
-
-// peer is the address at the other end of the connection.
-func peer(r *http.Request) netip.Addr {
-	host, _, _ := net.SplitHostPort(r.RemoteAddr)
-	addr, _ := netip.ParseAddr(host)
-	return addr.Unmap().WithZone("")
 }

@@ -140,10 +140,16 @@ func (w *Webserver) sameOrigin(r *http.Request) bool {
 		return site == "" || site == "same-origin" || site == "none"
 	}
 	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" || !strings.EqualFold(u.Host, w.host(r)) {
+	if err != nil || u.Host == "" || !sameHost(u.Scheme, u.Host, w.host(r)) {
 		return false
 	}
 	return u.Scheme == "https" || !w.overTLS(r)
+}
+
+// sameHost compares two hosts with their ports. Browsers leave the usual port out, some proxies write it.
+func sameHost(scheme, a, b string) bool {
+	port := map[string]string{"https": ":443", "http": ":80"}[scheme]
+	return strings.EqualFold(strings.TrimSuffix(a, port), strings.TrimSuffix(b, port))
 }
 
 // list is s, or an empty list that JSON does not write as null.

@@ -82,6 +82,8 @@ func (p *page) digest() string {
 // frame is what every page shows around its own content.
 type frame struct {
 	*words
+	looks
+	Base                                  string // what all paths begin with, "" for the root
 	Title, Static, Node, Version, Account string
 	User, Level, CSRF                     string // of who is signed in, else ""
 	Script                                string // the page's module, "" for none
@@ -103,6 +105,7 @@ type homePage struct {
 
 type sessionList struct {
 	*words
+	Base        string
 	Sessions    []transporter.Session
 	All, MayAll bool
 	Now         time.Time
@@ -123,29 +126,31 @@ type messagePage struct {
 
 func (w *Webserver) frame(r *http.Request, title, script string, who *caller) frame {
 	f := frame{
-		words: w.page.wordsFor(r), Title: title, Script: script, Static: w.page.prefix,
+		words: w.page.wordsFor(r), looks: w.looks(who != nil), Title: title, Script: script, Base: w.base(), Static: w.base() + w.page.prefix,
 		Node: w.o.Node, Version: w.o.Version, Account: w.o.Account,
 	}
 	if who != nil {
-		f.User, f.Level, f.CSRF, f.Nav = who.User, who.Level, who.csrf(), navigation(r.URL.Path, who)
+		f.User, f.Level, f.CSRF, f.Nav = who.User, who.Level, who.csrf(), navigation(w.base(), r.URL.Path, who)
 	}
 	return f
 }
 
-func (w *Webserver) pageRoutes(mux *http.ServeMux) {
+func (w *Webserver) pageRoutes(mux *http.ServeMux, base string) {
 	pages := map[string]func(http.ResponseWriter, *http.Request) error{
-		"GET /{$}":                w.home,
-		"POST /login":             w.pageLogin,
-		"GET /login":              toHome,
-		"GET /sessions/{id}":      w.sessionPage,
-		"GET /fragments/sessions": w.sessionsFragment,
-		"GET /static/":            w.serveStatic,
-		"GET /novnc/{file...}":    w.serveNoVNC,
-		"/":                       func(http.ResponseWriter, *http.Request) error { return errNoPage },
+		"GET /{$}":                   w.home,
+		"POST /login":                w.pageLogin,
+		"GET /login":                 w.toHome,
+		"GET /sessions/{id}":         w.sessionPage,
+		"GET /fragments/sessions":    w.sessionsFragment,
+		"GET /fragments/look":        w.lookFragment,
+		"GET /static/":               w.serveStatic,
+		"GET /theme/{digest}/{file}": w.serveTheme,
+		"GET /novnc/{file...}":       w.serveNoVNC,
+		"/":                          func(http.ResponseWriter, *http.Request) error { return errNoPage },
 	}
 	maps.Copy(pages, w.adminPages())
 	for pattern, serve := range pages {
-		mux.HandleFunc(pattern, func(rw http.ResponseWriter, r *http.Request) {
+		mux.HandleFunc(below(base, pattern), func(rw http.ResponseWriter, r *http.Request) {
 			r, done := w.bounded(rw, r, 0)
 			defer done()
 			w.allowPage(rw.Header(), r)
@@ -156,9 +161,18 @@ func (w *Webserver) pageRoutes(mux *http.ServeMux) {
 	}
 }
 
+// below is a pattern of a route with the base path in it.
+func below(base, pattern string) string {
+	method, path, found := strings.Cut(pattern, " ")
+	if !found {
+		return base + pattern
+	}
+	return method + " " + base + path
+}
+
 // toHome is for who loads the page again that a sign-in has failed on.
-func toHome(rw http.ResponseWriter, r *http.Request) error {
-	http.Redirect(rw, r, "/", http.StatusSeeOther)
+func (w *Webserver) toHome(rw http.ResponseWriter, r *http.Request) error {
+	http.Redirect(rw, r, w.base()+"/", http.StatusSeeOther)
 	return nil
 }
 
@@ -202,6 +216,7 @@ func (w *Webserver) failPage(rw http.ResponseWriter, r *http.Request, err error)
 	setFailureHeaders(rw.Header(), f)
 	m := messagePage{w.frame(r, http.StatusText(f.status), "", nil), f.status, headingOf(f.status), sentence(f.Message)}
 	m.Heading = m.T(m.Heading)
+	m.Replaced = w.look().errors[f.status]
 	if w.render(rw, f.status, "message.html", m) != nil {
 		writeText(rw, f.status, f.Message+"\n")
 	}
@@ -267,7 +282,7 @@ func (w *Webserver) listFor(r *http.Request, who *caller) (sessionList, error) {
 	}
 	sessions, err := w.sessions(r.Context(), who, all)
 	slices.SortStableFunc(sessions, livelyFirst)
-	return sessionList{words: w.page.wordsFor(r), Sessions: sessions, All: all, MayAll: who.may(transporter.ActAll), Now: w.o.Now()}, err
+	return sessionList{words: w.page.wordsFor(r), Base: w.base(), Sessions: sessions, All: all, MayAll: who.may(transporter.ActAll), Now: w.o.Now()}, err
 }
 
 func livelyFirst(a, b transporter.Session) int {
@@ -308,7 +323,7 @@ func (w *Webserver) sessionPage(rw http.ResponseWriter, r *http.Request) error {
 func (w *Webserver) showSignIn(rw http.ResponseWriter, r *http.Request, status int, p signInPage) {
 	p.frame = w.frame(r, "", "signin.js", nil)
 	p.Title = p.T("sign-in")
-	p.Next = cleanNext(p.Next)
+	p.Next = cleanNext(w.base(), p.Next)
 	if err := w.render(rw, status, "signin.html", p); err != nil {
 		w.o.Log.Error("cannot show the sign-in page", "error", err)
 		writeText(rw, http.StatusInternalServerError, errInternal.Message+"\n")
@@ -316,11 +331,13 @@ func (w *Webserver) showSignIn(rw http.ResponseWriter, r *http.Request, status i
 }
 
 // cleanNext is where to go after signing in: one of our own pages, whatever a link says.
-func cleanNext(next string) string {
-	if id, ok := strings.CutPrefix(next, "/sessions/"); ok && ticket.IsID(id) || slices.Contains(adminPaths, next) {
+func cleanNext(base, next string) string {
+	path, below := strings.CutPrefix(next, base)
+	id, session := strings.CutPrefix(path, "/sessions/")
+	if below && (session && ticket.IsID(id) || slices.Contains(adminPaths, path)) {
 		return next
 	}
-	return "/"
+	return base + "/"
 }
 
 func live(s transporter.Session) bool { return s.State != transporter.Ended }

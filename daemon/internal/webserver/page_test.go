@@ -116,7 +116,7 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 	w := newWorld(t, nil)
 	s := w.fake.add(transporter.Session{User: "ann"})
 	c := cookie("__Host-fastx", w.login("ann"))
-	for _, path := range []string{"/", "/sessions/" + s.ID, "/nowhere", "/api/v1/me", "/api/v1/nowhere", "/healthz", w.ws.page.prefix + "page.css", "/novnc/core/rfb.js"} {
+	for _, path := range []string{"/", "/sessions/" + s.ID, "/nowhere", "/api/v1/me", "/api/v1/nowhere", "/healthz", w.ws.page.prefix + "page.css", "/novnc/core/rfb.js", "/fragments/look"} {
 		h := w.do("GET", path, nil, c).Header
 		for key, want := range map[string]string{
 			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin",
@@ -148,16 +148,35 @@ func TestAHostHeaderChangesNoPolicy(t *testing.T) {
 	}
 }
 
+// cookieOf is the cookie that the page's own sign-in gives.
+func cookieOf(w *world, user string) option {
+	w.t.Helper()
+	c := w.do("POST", "/login", credentials{Username: user, Password: password}).want(w.t, 200).Cookies()[0]
+	return cookie(c.Name, c.Value)
+}
+
 // TestPagesLoadOnlyWhatIsServed follows every link of the templates and modules.
 func TestPagesLoadOnlyWhatIsServed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	for _, base := range []string{"", "/apps/fastx"} {
+		t.Run("base "+base, func(t *testing.T) {
+			t.Parallel()
+			followLinks(t, base)
+		})
+	}
+}
+
+func followLinks(t *testing.T, base string) {
+	w := newWorld(t, func(s *setup) { s.conf.HTTPS.BasePath = base })
 	s := w.fake.add(transporter.Session{User: "ann"})
-	c := cookie("__Host-fastx", w.login("ann"))
+	c := cookieOf(w, "ann")
 	links := regexp.MustCompile(`(?:src|href)="([^"]+)"`)
 	pages := w.do("GET", "/", nil).body + w.do("GET", "/", nil, c).body + w.do("GET", "/sessions/"+s.ID, nil, c).body
 	for _, m := range links.FindAllStringSubmatch(pages, -1) {
-		if a := w.do("GET", m[1], nil, c); a.StatusCode != 200 {
+		if strings.HasPrefix(m[1], "#") {
+			continue
+		}
+		if a := w.outside(m[1], c); a.StatusCode != 200 || !strings.HasPrefix(m[1], base+"/") {
 			t.Errorf("%s: %d", m[1], a.StatusCode)
 		}
 	}
@@ -171,11 +190,7 @@ func TestPagesLoadOnlyWhatIsServed(t *testing.T) {
 			t.Errorf("%s: %v", name, a.Header)
 		}
 		for _, m := range imports.FindAllStringSubmatch(a.body, -1) {
-			module := m[1]
-			if rest, ok := strings.CutPrefix(module, "./"); ok {
-				module = w.ws.page.prefix + rest
-			}
-			w.do("GET", module, nil).want(t, 200)
+			w.do("GET", path.Join(w.ws.page.prefix, m[1]), nil).want(t, 200)
 		}
 	}
 }

@@ -2,11 +2,14 @@ package webserver
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 )
 
 // patience is how long a request is worked on unless its route says otherwise.
@@ -56,15 +59,46 @@ var table = []route{
 	{method: "GET", path: "/readyz", open: true, serve: (*Webserver).readyz},
 }
 
-// routes puts the API and the page together.
-func (w *Webserver) routes() http.Handler {
+// routes puts the API and the page together, below a base path. The two questions that a
+// machine asks about the process are answered without it, too.
+func (w *Webserver) routes(base string) http.Handler {
 	mux := http.NewServeMux()
 	for path, methods := range byPath(table) {
-		mux.Handle(path, w.dispatch(methods))
+		mux.Handle(base+path, w.dispatch(methods))
+		if base != "" && isProbe(path) {
+			mux.Handle(path, w.dispatch(methods))
+		}
 	}
-	mux.HandleFunc("/api/", func(rw http.ResponseWriter, r *http.Request) { w.fail(rw, r, errNoRoute) })
-	w.pageRoutes(mux)
+	mux.HandleFunc(base+"/api/", func(rw http.ResponseWriter, r *http.Request) { w.fail(rw, r, errNoRoute) })
+	w.pageRoutes(mux, base)
+	if base != "" {
+		w.outside(mux, base)
+	}
 	return mux
+}
+
+func isProbe(path string) bool { return path == "/healthz" || path == "/readyz" }
+
+// outside leads from the root to the base path, and tells who asks for anything else there
+// where to ask: a proxy that cuts the path off is found out by it.
+func (w *Webserver) outside(mux *http.ServeMux, base string) {
+	hint := transporter.Errorf(transporter.NotFound, "nothing is served here; all paths of this server begin with %s/", base)
+	mux.HandleFunc("GET /{$}", func(rw http.ResponseWriter, r *http.Request) {
+		http.Redirect(rw, r, base+"/", http.StatusSeeOther)
+	})
+	mux.HandleFunc("/api/", func(rw http.ResponseWriter, r *http.Request) { w.fail(rw, r, hint) })
+	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) {
+		w.allowPage(rw.Header(), r)
+		w.failPage(rw, r, hint)
+	})
+}
+
+// base is the path that everything is served below, such as "/fastx", or "".
+func (w *Webserver) base() string {
+	if s := w.settings.Load(); s != nil {
+		return s.https.BasePath
+	}
+	return ""
 }
 
 func byPath(table []route) map[string]map[string]route {
@@ -121,7 +155,8 @@ func (w *Webserver) serveAPI(row route, rw http.ResponseWriter, r *http.Request)
 
 func (w *Webserver) openapi(rw http.ResponseWriter, r *http.Request, _ *caller) error {
 	rw.Header().Set("Content-Type", "application/yaml")
-	http.ServeContent(rw, r, "", time.Time{}, bytes.NewReader(openapi))
+	here := bytes.Replace(openapi, []byte("\n  - url: /\n"), []byte("\n  - url: "+cmp.Or(w.base(), "/")+"\n"), 1)
+	http.ServeContent(rw, r, "", time.Time{}, bytes.NewReader(here))
 	return nil
 }
 

@@ -48,7 +48,7 @@ func (w *Webserver) startSession(rw http.ResponseWriter, r *http.Request, who *c
 	if err != nil {
 		return err
 	}
-	rw.Header().Set("Location", "/api/v1/sessions/"+url.PathEscape(s.ID))
+	rw.Header().Set("Location", w.base()+"/api/v1/sessions/"+url.PathEscape(s.ID))
 	return writeJSON(rw, http.StatusCreated, tidy(s))
 }
 

@@ -58,7 +58,7 @@ func (w *Webserver) formLogin(rw http.ResponseWriter, r *http.Request) error {
 		w.showSignIn(rw, r, http.StatusUnauthorized, again)
 	default:
 		w.setCookie(rw, r, reply.Token, reply.Expires)
-		http.Redirect(rw, r, cleanNext(again.Next), http.StatusSeeOther)
+		http.Redirect(rw, r, cleanNext(w.base(), again.Next), http.StatusSeeOther)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package webserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -83,24 +84,32 @@ func (w *Webserver) tokenOf(r *http.Request) (token string, fromCookie bool) {
 }
 
 // cookieName has the prefix that makes a browser refuse the cookie from anywhere but
-// this host over TLS; without TLS browsers do not allow it.
+// this host over TLS; without TLS browsers do not allow it, and with a path they allow only
+// the one that asks for TLS.
 func (w *Webserver) cookieName(r *http.Request) string {
-	if w.overTLS(r) {
+	switch {
+	case !w.overTLS(r):
+		return "fastx"
+	case w.base() != "":
+		return "__Secure-fastx"
+	default:
 		return "__Host-fastx"
 	}
-	return "fastx"
 }
+
+// cookiePath keeps the cookie from whatever else a proxy serves on our host.
+func (w *Webserver) cookiePath() string { return cmp.Or(w.base(), "/") }
 
 func (w *Webserver) setCookie(rw http.ResponseWriter, r *http.Request, token string, expires time.Time) {
 	http.SetCookie(rw, &http.Cookie{
-		Name: w.cookieName(r), Value: token, Path: "/", Expires: expires,
+		Name: w.cookieName(r), Value: token, Path: w.cookiePath(), Expires: expires,
 		Secure: w.overTLS(r), HttpOnly: true, SameSite: http.SameSiteStrictMode,
 	})
 }
 
 func (w *Webserver) dropCookie(rw http.ResponseWriter, r *http.Request) {
 	http.SetCookie(rw, &http.Cookie{
-		Name: w.cookieName(r), Path: "/", MaxAge: -1,
+		Name: w.cookieName(r), Path: w.cookiePath(), MaxAge: -1,
 		Secure: w.overTLS(r), HttpOnly: true, SameSite: http.SameSiteStrictMode,
 	})
 }

@@ -73,6 +73,9 @@ type settings struct {
 	listen string
 	https  spec.HTTPS
 	cert   *certificate // nil when TLS is off
+	routes http.Handler // below its base path
+	look   *look
+	extra  spec.Headers
 }
 
 // New opens the place where displays arrive and listens for the news of the other
@@ -98,7 +101,7 @@ func newWebserver(o Options, l limits) (*Webserver, error) {
 		changed: make(chan struct{}, 1),
 	}
 	w.stopping, w.stop = context.WithCancel(context.Background())
-	w.handler = w.guard(w.routes())
+	w.handler = w.guard(http.HandlerFunc(w.route))
 	if err := w.subscribe(); err != nil {
 		w.close()
 		return nil, err
@@ -125,7 +128,10 @@ func (w *Webserver) Ready() bool { return w.running.Load() && w.front.isOpen() }
 // Prepare loads the certificate and opens the address when either changes; what
 // fails there refuses the generation while the old address goes on being served.
 func (w *Webserver) Prepare(_ context.Context, gen *generation.Generation) (reload.Change, error) {
-	next := &settings{listen: gen.Config.Env.Listen, https: gen.Config.HTTPS}
+	next := &settings{
+		listen: gen.Config.Env.Listen, https: gen.Config.HTTPS,
+		look: newLook(gen.Config, gen.Set), extra: gen.Config.Headers,
+	}
 	if next.listen == "" {
 		next.listen = defaultListen
 	}
@@ -134,6 +140,12 @@ func (w *Webserver) Prepare(_ context.Context, gen *generation.Generation) (relo
 		if next.cert, err = loadCertificate(w.o.Dirs, next.https, w.names(), w.o.Now()); err != nil {
 			return nil, err
 		}
+	}
+	old := w.settings.Load()
+	if old != nil && old.https.BasePath == next.https.BasePath {
+		next.routes = old.routes
+	} else {
+		next.routes = w.routes(next.https.BasePath)
 	}
 	door, err := w.front.prepare(next.listen)
 	if err != nil {
@@ -144,9 +156,17 @@ func (w *Webserver) Prepare(_ context.Context, gen *generation.Generation) (relo
 			w.settings.Store(next)
 			w.front.commit(door, next.cert)
 			w.note()
+			if old != nil && old.look.digest != next.look.digest {
+				w.lookChanged(next.look)
+			}
 		},
 		OnAbort: door.abort,
 	}, nil
+}
+
+// route serves a request as the generation says that is current when it comes.
+func (w *Webserver) route(rw http.ResponseWriter, r *http.Request) {
+	w.settings.Load().routes.ServeHTTP(rw, r)
 }
 
 // note wakes Run to announce the URL.
@@ -206,7 +226,7 @@ func (w *Webserver) close() {
 
 // announce tells where the page is: first the file, so that whoever hears of it can read it.
 func (w *Webserver) announce() {
-	url := w.front.url()
+	url := w.front.url() + w.base()
 	path := filepath.Join(w.o.Dirs.Local, urlFile)
 	if old, err := os.ReadFile(path); err == nil && string(old) == url+"\n" {
 		return

@@ -18,6 +18,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
@@ -36,7 +37,8 @@ type world struct {
 	urls chan string
 	url  string
 	conf spec.Config
-	stop func() // ends Run and waits for it
+	set  fileset.Set // the files that the configuration was read from
+	stop func()      // ends Run and waits for it
 }
 
 type logBuffer struct {
@@ -68,6 +70,7 @@ type setup struct {
 	Options
 	limits limits
 	conf   *spec.Config
+	set    fileset.Set
 }
 
 // impatient makes the webserver drop silent clients soon.
@@ -111,6 +114,7 @@ func prepareWorld(t testing.TB, change func(*setup)) *world {
 	if change != nil {
 		change(s)
 	}
+	w.set = s.set
 	if w.ws, err = newWebserver(s.Options.withDefaults(), s.limits); err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +148,7 @@ func (w *world) prepare() (interface {
 	Abort()
 }, error) {
 	conf := w.conf
-	return w.ws.Prepare(context.Background(), &generation.Generation{Config: &conf})
+	return w.ws.Prepare(context.Background(), &generation.Generation{Config: &conf, Set: w.set})
 }
 
 func (w *world) commit() {
@@ -187,7 +191,19 @@ func (w *world) awaitURL() string {
 	return w.url
 }
 
-func (w *world) addr() string { return w.url[strings.Index(w.url, "://")+3:] }
+func (w *world) addr() string {
+	addr, _, _ := strings.Cut(w.url[strings.Index(w.url, "://")+3:], "/")
+	return addr
+}
+
+// origin is the URL without the base path.
+func (w *world) origin() string { return strings.TrimSuffix(w.url, w.ws.base()) }
+
+// outside makes a GET of a path that need not be below the base path.
+func (w *world) outside(path string, options ...option) answer {
+	w.t.Helper()
+	return (&world{t: w.t, url: w.origin()}).do("GET", path, nil, options...)
+}
 
 // client is a browser without cookies that follows nothing.
 func client(t testing.TB) *http.Client {

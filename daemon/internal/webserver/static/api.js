@@ -4,6 +4,8 @@
 const { default: words } = await import(document.documentElement.dataset.words);
 export const t = (key, ...args) => (words[key] ?? key).replace(/\{(\d)\}/g, (_, i) => args[i - 1]);
 
+/** What every path of this server begins with; call() adds it by itself. */
+export const base = document.querySelector('meta[name=base]')?.content ?? '';
 const csrf = document.querySelector('meta[name=csrf]')?.content ?? '';
 
 /** A failed call: the sentence for the user as message, the HTTP status beside it. */
@@ -25,7 +27,7 @@ export async function call(method, path, body, headers = {}) {
   }
   let response;
   try {
-    response = await fetch(path, init);
+    response = await fetch(base + path, init);
   } catch {
     throw new Failure(0, t('unreachable'));
   }
@@ -40,7 +42,7 @@ export async function call(method, path, body, headers = {}) {
 export async function start(order) {
   const key = Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, '0')).join('');
   const session = await call('POST', '/api/v1/sessions', order, { 'Idempotency-Key': key });
-  location.assign('/sessions/' + session.id);
+  location.assign(base + '/sessions/' + session.id);
 }
 
 /** Runs an action of a button: once at a time, and a failure is shown. */
@@ -83,5 +85,5 @@ export function tellTimes(root = document) {
 
 document.getElementById('signout')?.addEventListener('click', (event) => run(event.currentTarget, async () => {
   await call('POST', '/api/v1/logout');
-  location.assign('/');
+  location.assign(base + '/');
 }));

@@ -1,6 +1,6 @@
 // Shows a session's display with the distribution's noVNC.
-import RFB from '/novnc/core/rfb.js';
-import { call, t } from './api.js';
+import RFB from '../../novnc/core/rfb.js';
+import { base, call, t } from './api.js';
 
 const id = document.body.dataset.session;
 const path = '/api/v1/sessions/' + id;
@@ -40,7 +40,7 @@ async function open() {
 function connect() {
   veil(t('display.connecting'));
   const scheme = location.protocol === 'https:' ? 'wss://' : 'ws://';
-  rfb = new RFB(screen, scheme + location.host + path + '/display', { wsProtocols: ['binary'], shared: true });
+  rfb = new RFB(screen, scheme + location.host + base + path + '/display', { wsProtocols: ['binary'], shared: true });
   rfb.background = '#20252d';
   rfb.showDotCursor = true;
   fit(localStorage.getItem('fit') === 'yes');

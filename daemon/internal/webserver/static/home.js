@@ -1,5 +1,6 @@
 // The list of sessions, kept up to date, and the ways to start one.
-import { call, run, start, t, tellTimes, toast } from './api.js';
+import { base, call, run, start, t, tellTimes, toast } from './api.js';
+import { refreshLook } from './look.js';
 
 const list = document.getElementById('sessions');
 const query = list.dataset.query;
@@ -39,7 +40,7 @@ function confirmEnd(button, id) {
  * the keyboard's place on the page is kept.
  */
 async function refresh() {
-  const response = await fetch('/fragments/sessions' + query);
+  const response = await fetch(base + '/fragments/sessions' + query);
   if (response.status === 401) location.reload();
   if (!response.ok) return;
   const fresh = new DOMParser().parseFromString(await response.text(), 'text/html').body;
@@ -71,9 +72,13 @@ function refreshSoon() {
 }
 
 function listen() {
-  const events = new EventSource('/api/v1/events' + query);
+  const events = new EventSource(base + '/api/v1/events' + query);
   events.addEventListener('session', refreshSoon);
-  events.onopen = refreshSoon; // what happened while nobody listened
+  events.addEventListener('page', refreshLook);
+  events.onopen = () => { // what happened while nobody listened
+    refreshSoon();
+    refreshLook();
+  };
   events.onerror = () => {
     if (events.readyState !== EventSource.CLOSED) return;
     setTimeout(listen, 5000);

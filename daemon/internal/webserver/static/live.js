@@ -1,5 +1,5 @@
 // Keeps the changing part of an administrator's page as the server draws it.
-import { run, t, tellTimes } from './api.js';
+import { base, run, t, tellTimes } from './api.js';
 
 const place = document.getElementById('live');
 const news = document.getElementById('news');
@@ -11,7 +11,7 @@ export const query = { text: location.search };
 
 /** Fetches the part anew and changes only what differs, so that the keyboard's place is kept. */
 export async function refresh() {
-  const response = await fetch(place.dataset.fragment + query.text);
+  const response = await fetch(base + place.dataset.fragment + query.text);
   if (response.status === 401) location.reload();
   if (!response.ok) return;
   const fresh = document.createElement('div');
@@ -112,7 +112,7 @@ export function refreshSoon() {
 
 /** Listens to news and draws the page anew when one of a kind comes. */
 export function live(kinds, parameters = '') {
-  const events = new EventSource('/api/v1/events' + parameters);
+  const events = new EventSource(base + '/api/v1/events' + parameters);
   for (const kind of kinds) events.addEventListener(kind, kind === 'node' ? heard : refreshSoon);
   events.onopen = refreshSoon; // what happened while nobody listened
   events.onerror = () => {
