@@ -89,13 +89,11 @@ func (b *Tab) hear(event any) {
 }
 
 // WantNoComplaints fails the test if the browser was unhappy with anything but what is expected,
-// and forgets what it heard. That the machine's own network has changed, as it does when a container starts
-// beside the test, is not the page's fault.
+// and forgets what it heard.
 func (b *Tab) WantNoComplaints(expected ...string) {
 	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	expected = append(expected, "net::ERR_NETWORK_CHANGED")
 	for _, c := range b.complaints {
 		if strings.Contains(c, networkChanged) {
 			continue
