@@ -1,19 +1,13 @@
 package daemon_test
 
 import (
-	"flag"
 	"fmt"
-	"image"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/browsertest"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 )
-
-// shots keeps what the browser tests saw.
-var shots = flag.String("shots", os.Getenv("FX_SHOTS_DIR"), "keep screenshots in this folder")
 
 // TestABrowserWorksInARealSession signs in, starts a terminal, types a command, and looks
 // at the pixels and at the file that the command wrote.
@@ -58,35 +52,4 @@ func openPage(t *testing.T, n *node) *browsertest.Tab {
 	b.Fill("#password", n.Password+"\r")
 	b.Until(`document.querySelector('[data-app="xterm"]')`)
 	return b
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
-// noVNC is where the distribution's noVNC lies.
-func noVNC(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("FX_NOVNC_DIR")
-	if dir == "" {
-		dir = "/usr/share/novnc"
-	}
-	if _, err := os.Stat(filepath.Join(dir, "core", "rfb.js")); err != nil {
-		t.Fatalf("the page needs the distribution's noVNC; make test fetches it: %v", err)
-	}
-	return dir
-}
-
-// redShare is which part of a picture is the red that a terminal calls colour 1.
-func redShare(img image.Image) float64 {
-	bounds, red := img.Bounds(), 0
-	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
-		for x := bounds.Min.X; x < bounds.Max.X; x++ {
-			if r, g, b, _ := img.At(x, y).RGBA(); r>>8 > 180 && g>>8 < 60 && b>>8 < 60 {
-				red++
-			}
-		}
-	}
-	return float64(red) / float64(bounds.Dx()*bounds.Dy())
 }

@@ -75,7 +75,7 @@ func trickle(v *liveViewer) {
 		if v.Request(false) != nil {
 			return
 		}
-		if _, err := io.ReadFull(v.rw, buf); err != nil {
+		if _, err := io.ReadFull(v.conn.(net.Conn), buf); err != nil {
 			return
 		}
 		<-time.After(50 * time.Millisecond)

@@ -46,6 +46,7 @@ type Config struct {
 	Theme       Theme
 	Pages       Pages
 	Headers     Headers
+	Icons       []Icon   `json:"-"` // icons/*, sorted by name
 	Removed     []string // removed.ini: security-relevant files that are meant to be gone
 }
 
@@ -87,10 +88,18 @@ type App struct {
 	Name      string
 	Command   string
 	Geometry  string // "WxH", "rootless" or "" for the default desktop size
-	Icon      string
+	Icon      string // a file of icons/, or the name of a built-in picture
+	Category  string `json:",omitempty"` // under which heading it stands; "" = no heading of its own
 	Groups    []string
 	Profile   string
 	StartDBus bool
+}
+
+// Icon is one file of icons/: a picture that browsers may be shown.
+type Icon struct {
+	Name string // of the file
+	Type string // "image/png" or "image/svg+xml"
+	Data []byte `json:"-"`
 }
 
 // Profile is one file of performance/*.ini.

@@ -52,7 +52,7 @@ var kinds = []Kind{
 	{Pattern: "forms/*.ini", Dialect: DialectINI, Doc: "session forms"},
 	{Pattern: "schedule/*/*", Dialect: DialectOpaque, Doc: "job schedulers, one directory each"},
 	{Pattern: "launcher-templates/*", Dialect: DialectOpaque, Doc: "templates of container launchers"},
-	{Pattern: "icons/*", Dialect: DialectOpaque, Doc: "icons of applications"},
+	{Pattern: "icons/*", Dialect: DialectOpaque, Doc: "icons of applications: .png and .svg", Acted: true},
 	{Pattern: "FastX.conf", Dialect: DialectOpaque, Doc: "paths of the published product's sessions"},
 	{Pattern: motdFile, Dialect: DialectOpaque, Doc: "message of the day, shown above a user's sessions", Acted: true},
 	{Pattern: announcementsFile, Dialect: DialectOpaque, Doc: "announcements, shown on every page", Acted: true},

@@ -54,6 +54,7 @@ func Load(in Input) (*Config, diag.List) {
 	l.theme()
 	l.pages()
 	l.headers()
+	l.icons()
 	l.removed()
 	l.others()
 	l.checkApps() // 4

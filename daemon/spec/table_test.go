@@ -94,6 +94,7 @@ func TestEveryActedSettingLandsInConfig(t *testing.T) {
 		{"htpasswd": "alice:$2y$05$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234\n"},
 		{"nats-server.conf": "port: 4222\n"},
 		{"motd.html": "probe"}, {"announcements.html": "probe"}, {"error-404.html": "probe"},
+		{"icons/probe.svg": "<svg/>"},
 	} {
 		for _, field := range difference(t, nothing, files) {
 			reached[field] = true

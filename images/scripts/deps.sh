@@ -23,6 +23,7 @@ test   apt  /usr/include/stdlib.h               libc6-dev
 test   apt  chromium                            chromium
 test   apt  curl                                curl
 test   apt  xset                                x11-xserver-utils
+test   apt  xclip                               xclip
 test   apt  xprop                               x11-utils
 test   apt  systemd-analyze                     systemd
 test   apt  mmdebstrap                          mmdebstrap
@@ -41,6 +42,7 @@ test   dnf  /usr/include/stdlib.h               glibc-devel
 test   dnf  chromium-browser                    chromium
 test   dnf  curl                                curl
 test   dnf  xset                                xset
+test   dnf  xclip                               xclip
 test   dnf  xprop                               xprop
 test   dnf  xdpyinfo                            xdpyinfo
 test   dnf  systemd-analyze                     systemd

@@ -101,6 +101,7 @@ var layers = map[string]reasons{
 		"github.com/coreos/go-systemd/v22/dbus": "sessions with limits are transient services",
 		"github.com/godbus/dbus/v5":             "the types of their properties",
 	},
+	"daemon/internal/rfb": {},
 	"daemon/internal/display": {
 		"daemon/internal/session":     "descriptors travel as they do from a supervisor",
 		"daemon/internal/transporter": "a rendezvous is part of the messages",
@@ -116,6 +117,7 @@ var layers = map[string]reasons{
 		"daemon/internal/display":     "viewers meet displays there",
 		"daemon/internal/generation":  "it serves what one says",
 		"daemon/internal/reload":      "it is a service",
+		"daemon/internal/rfb":         "it takes thumbnails of displays",
 		"daemon/internal/ticket":      "display tickets",
 		"daemon/internal/transporter": "the way to all other components",
 		"daemon/spec":                 "what the files mean",
@@ -138,6 +140,7 @@ var layers = map[string]reasons{
 		"daemon/internal/ticket":      "it alone signs",
 		"daemon/internal/transporter": "the way to all other components",
 		"daemon/spec":                 "what the files mean",
+		"daemon/spec/syntax":          "preferences are files of the same grammar",
 		"golang.org/x/crypto/bcrypt":  "htpasswd",
 		"golang.org/x/time/rate":      "guesses are limited",
 	},

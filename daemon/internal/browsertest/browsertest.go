@@ -5,6 +5,7 @@ package browsertest
 import (
 	"bytes"
 	"context"
+	_ "embed" // the rules of accessibility
 	"errors"
 	"image"
 	"image/png"
@@ -56,8 +57,14 @@ func Open(t testing.TB, shots string) *Tab {
 		}
 		_ = os.RemoveAll(temp)
 	})
+	return newTab(t, ctx, shots)
+}
+
+func newTab(t testing.TB, ctx context.Context, shots string) *Tab {
+	t.Helper()
 	b := &Tab{t: t, ctx: ctx, shots: shots}
-	b.Do(call(log.Enable, cdp.Empty{}))
+	Tell(b, log.Enable, cdp.Empty{})
+	Tell(b, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 	if err := chromedp.Listen(ctx, b.hear); err != nil {
 		t.Fatal(err)
 	}
@@ -65,12 +72,21 @@ func Open(t testing.TB, shots string) *Tab {
 	return b
 }
 
-// call makes an action of a command of the browser's protocol whose answer does not matter.
-func call[P, R any](command cdp.Command[P, R], params P) chromedp.Action[chromedp.Void] {
-	return func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+// Another opens a tab beside this one, in the same browser.
+func (b *Tab) Another() *Tab {
+	b.t.Helper()
+	ctx, leave := chromedp.NewContext(b.ctx)
+	b.t.Cleanup(leave)
+	return newTab(b.t, ctx, b.shots)
+}
+
+// Tell gives the browser a command of its debugging protocol.
+func Tell[P, R any](b *Tab, command cdp.Command[P, R], params P) {
+	b.t.Helper()
+	b.Do(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
 		_, err := cdp.Call(ctx, t, command, params)
 		return chromedp.Void{}, err
-	}
+	})
 }
 
 func (b *Tab) hear(event any) {
@@ -152,7 +168,7 @@ func (b *Tab) Until(expression string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			b.Shoot("waited-in-vain")
+			b.keep("waited-in-vain")
 			b.t.Fatalf("waited in vain for %s (%v); the page says %q", expression, err, b.text())
 		}
 		<-time.After(10 * time.Millisecond)
@@ -209,9 +225,10 @@ func (b *Tab) Look(v View) {
 	if v.Calm {
 		motion = "reduce"
 	}
-	b.Do(chromedp.EmulateViewport(v.Width, v.Height), call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+	b.Do(chromedp.EmulateViewport(v.Width, v.Height))
+	Tell(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: motion}},
-	}))
+	})
 }
 
 // Screenshot takes a picture of the tab.
@@ -233,22 +250,39 @@ func (b *Tab) picture() (image.Image, []byte, error) {
 	return img, data, err
 }
 
-// Shoot keeps pictures of the page in every view, and returns to the first. What it shows is
-// only for eyes, so that it cannot be taken is no failure.
+//go:embed accessibility.js
+var accessibility string
+
+// Accessibility lists what is wrong with the page for people who see little, hear it read aloud,
+// or have no mouse; each line begins with its rule.
+func (b *Tab) Accessibility() []string {
+	b.t.Helper()
+	return Evaluate[[]string](b, accessibility)
+}
+
+// Shoot looks at the page in every view: everybody has to be able to use it, and a picture is kept.
+// That is only for eyes, so that it cannot be taken is no failure. It returns to the first view.
 func (b *Tab) Shoot(name string) {
 	b.t.Helper()
+	for _, v := range Views {
+		b.Look(v)
+		for _, problem := range b.Accessibility() {
+			b.t.Errorf("%s, %s: %s", name, v.Name, problem)
+		}
+		b.keep(name + "-" + v.Name)
+	}
+	b.Look(Desk)
+}
+
+func (b *Tab) keep(name string) {
 	if b.shots == "" {
 		return
 	}
-	for _, v := range Views {
-		b.Look(v)
-		_, data, err := b.picture()
-		if err == nil {
-			err = errors.Join(os.MkdirAll(b.shots, 0o755), os.WriteFile(filepath.Join(b.shots, name+"-"+v.Name+".png"), data, 0o644))
-		}
-		if err != nil {
-			b.t.Logf("no picture of %s: %v", name, err)
-		}
+	_, data, err := b.picture()
+	if err == nil {
+		err = errors.Join(os.MkdirAll(b.shots, 0o755), os.WriteFile(filepath.Join(b.shots, name+".png"), data, 0o644))
 	}
-	b.Look(Desk)
+	if err != nil {
+		b.t.Logf("no picture of %s: %v", name, err)
+	}
 }

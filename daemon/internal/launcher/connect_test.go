@@ -32,12 +32,17 @@ func (n *node) watcher() watcher {
 // connect asks for the display and waits for it.
 func (w watcher) connect(c ticket.Claims) (*display.Viewer, error) {
 	w.n.t.Helper()
+	return w.ask(transporter.ConnectRequest{Ticket: w.n.sign(c)})
+}
+
+func (w watcher) ask(r transporter.ConnectRequest) (*display.Viewer, error) {
+	w.n.t.Helper()
 	visit := w.lobby.Expect()
 	defer visit.Cancel()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	_, err := transporter.Call(ctx, w.n.caller, transporter.LauncherConnect.On("n1"),
-		transporter.ConnectRequest{Ticket: w.n.sign(c), Meet: visit.Meet()})
+	r.Meet = visit.Meet()
+	_, err := transporter.Call(ctx, w.n.caller, transporter.LauncherConnect.On("n1"), r)
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +103,38 @@ func TestConnect(t *testing.T) {
 	_, err = w.connect(claims(ticket.Connect, id))
 	if !errors.As(err, &e) || e.Code != transporter.Conflict || !strings.Contains(e.Message, "ended by alice") || !strings.Contains(e.Detail, "some output") {
 		t.Errorf("an ended session: %#v", err)
+	}
+}
+
+// TestAGlanceCountsAsNobody looks at a display for a thumbnail: it works as ever, needs the same
+// ticket, and the session still has nobody who looks on.
+func TestAGlanceCountsAsNobody(t *testing.T) {
+	t.Parallel()
+	n := newNode(t).start()
+	w := n.watcher()
+	id := n.run("").ID
+	c := claims(ticket.Connect, id)
+	v, err := w.ask(transporter.ConnectRequest{Ticket: n.sign(c), Peek: true})
+	must(t, err)
+	if got := w.greeting(v); got != "RFB 003.008\n" {
+		t.Errorf("the display says %q", got)
+	}
+	one, err := w.connect(claims(ticket.Connect, id))
+	must(t, err)
+	n.clients(id, 1)
+	one.Close()
+	n.clients(id, 0)
+	if _, err := w.ask(transporter.ConnectRequest{Ticket: n.sign(c), Peek: true}); code(err) != transporter.Unauthorized {
+		t.Errorf("a used ticket: %v", err)
+	}
+	if _, err := w.ask(transporter.ConnectRequest{Ticket: n.sign(claims(ticket.Read, id)), Peek: true}); code(err) != transporter.Forbidden {
+		t.Errorf("a ticket for something else: %v", err)
+	}
+	_, err = n.terminate(id)
+	must(t, err)
+	over := &display.Over{}
+	if _, err := v.RFB.Read(make([]byte, 64)); !errors.As(err, &over) {
+		t.Errorf("after the session's end a glance goes on: %v", err)
 	}
 }
 

@@ -113,29 +113,34 @@ func (l *Launcher) connect(ctx context.Context, req transporter.ConnectRequest) 
 	if err != nil {
 		return transporter.Empty{}, err
 	}
-	err = l.show(ctx, e, req.Meet)
+	d, err := l.show(ctx, e, req.Meet)
+	if req.Peek { // the webserver lets go of it by itself, and so does the X server when the session ends
+		return transporter.Empty{}, err
+	}
+	if err == nil {
+		l.seat(e, d)
+	}
 	l.record(audit.Connect, claims, e.id, err)
 	return transporter.Empty{}, err
 }
 
-func (l *Launcher) show(ctx context.Context, e *entry, meet transporter.Rendezvous) error {
+func (l *Launcher) show(ctx context.Context, e *entry, meet transporter.Rendezvous) (*display.Delivery, error) {
 	defer l.expect(e)()
 	p, err := l.awaitDisplay(ctx, e)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	asked, cancel := context.WithTimeout(ctx, l.pace.viewer)
 	defer cancel()
 	file, err := p.viewer(asked)
 	if err != nil {
-		return transporter.Errorf(transporter.Unavailable, "the session's display cannot be opened: %s", err)
+		return nil, transporter.Errorf(transporter.Unavailable, "the session's display cannot be opened: %s", err)
 	}
 	d, err := display.Bring(ctx, meet, file)
 	if err != nil {
-		return transporter.Errorf(transporter.Unavailable, "%s", err)
+		return nil, transporter.Errorf(transporter.Unavailable, "%s", err)
 	}
-	l.seat(e, d)
-	return nil
+	return d, nil
 }
 
 // awaitDisplay returns the connection to the supervisor of a running session. It

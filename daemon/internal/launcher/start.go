@@ -97,7 +97,7 @@ func (l *Launcher) recordOf(o *ticket.Order) session.Record {
 		Format: session.Format, ID: o.Session, Node: l.opts.Node, User: o.User, Name: o.Name, App: o.App,
 		Command: o.Command, Geometry: o.Geometry, MaxGeometry: o.MaxGeometry, Params: maps.Clone(o.Params),
 		Limits:    limitsOf(o),
-		StartDBus: o.StartDBus, WindowManager: session.NeedsWindowManager(o.Command, o.Geometry),
+		StartDBus: o.StartDBus, Clean: o.Clean, WindowManager: session.NeedsWindowManager(o.Command, o.Geometry),
 		Created: l.opts.Now().UTC(), Account: l.opts.Account,
 		Dir: session.Dir(run, o.Session), Socket: session.LauncherSocket(run), TempDir: l.opts.Dirs.Temp,
 		BootID: l.boot, State: string(transporter.Pending), Alone: l.opts.Now().UTC(),
@@ -117,7 +117,7 @@ func limitsOf(o *ticket.Order) session.Limits {
 // asked for but looked up for each ticket, so they may differ between two.
 func sameOrder(a, b session.Record) bool {
 	return a.User == b.User && a.Name == b.Name && a.App == b.App && a.Command == b.Command &&
-		a.Geometry == b.Geometry && a.MaxGeometry == b.MaxGeometry && a.StartDBus == b.StartDBus &&
+		a.Geometry == b.Geometry && a.MaxGeometry == b.MaxGeometry && a.StartDBus == b.StartDBus && a.Clean == b.Clean &&
 		maps.Equal(a.Params, b.Params)
 }
 

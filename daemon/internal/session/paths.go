@@ -32,6 +32,9 @@ func XauthFile(dir string) string { return filepath.Join(dir, "xauth") }
 // XDGDir is the session's XDG_RUNTIME_DIR.
 func XDGDir(dir string) string { return filepath.Join(dir, "xdg") }
 
+// CleanConfigDir is the XDG_CONFIG_HOME of a session without the account's own start-up files.
+func CleanConfigDir(dir string) string { return filepath.Join(dir, "config") }
+
 // CheckSocketPath refuses a path that does not fit into a Unix socket's address.
 func CheckSocketPath(path string) error {
 	if len(path) <= maxSocketPath {

@@ -74,6 +74,7 @@ type Record struct {
 	Limits      Limits            `json:"limits,omitzero"`
 	Params      map[string]string `json:"params"`
 	StartDBus   bool              `json:"start_dbus"`
+	Clean       bool              `json:"clean,omitempty"` // run the command without the account's own start-up files
 	// WindowManager asks for a minimal window manager beside the command; see NeedsWindowManager.
 	WindowManager bool      `json:"window_manager"`
 	Created       time.Time `json:"created"`

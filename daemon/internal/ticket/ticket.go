@@ -63,6 +63,7 @@ type Order struct {
 	Params      map[string]string `json:"params,omitempty"`
 	Profile     string            `json:"profile,omitempty"`
 	StartDBus   bool              `json:"start_dbus"`
+	Clean       bool              `json:"clean,omitempty"`        // without the user's own start-up files
 	MaxGeometry string            `json:"max_geometry,omitempty"` // "WxH"; also limits later resizing
 	PerUser     int               `json:"per_user,omitempty"`     // sessions per user, 0 = unlimited; counted by the manager
 	Total       int               `json:"total,omitempty"`        // sessions in total, 0 = unlimited; counted by the manager

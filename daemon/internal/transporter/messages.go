@@ -17,6 +17,7 @@ var (
 	UserApps      = Endpoint[AppsRequest, AppsReply]{Subject: "fx.v1.user.apps", Queue: "user"}
 	UserAuthorize = Endpoint[AuthorizeRequest, AuthorizeReply]{Subject: "fx.v1.user.authorize", Queue: "user"}
 	UserStanding  = Endpoint[StandingRequest, Empty]{Subject: "fx.v1.user.standing", Queue: "user"}
+	UserPrefers   = Endpoint[PreferencesRequest, Preferences]{Subject: "fx.v1.user.prefers", Queue: "user"}
 
 	ManagerStart     = Endpoint[TicketRequest, Session]{Subject: "fx.v1.manager.start", Queue: "manager", Once: true}
 	ManagerTerminate = Endpoint[TicketRequest, Session]{Subject: "fx.v1.manager.terminate", Queue: "manager", Once: true}
@@ -126,7 +127,19 @@ type App struct {
 	Command  string   `json:"command"`
 	Geometry string   `json:"geometry"`
 	Icon     string   `json:"icon"`
+	Category string   `json:"category"`
 	Groups   []string `json:"groups"`
+}
+
+// PreferencesRequest asks what the holder of a token likes on the page, or with Set changes it.
+type PreferencesRequest struct {
+	Token string       `json:"token"`
+	Set   *Preferences `json:"set,omitempty"`
+}
+
+// Preferences are what a user likes on the page.
+type Preferences struct {
+	Favourites []string `json:"favourites"` // ids of applications, in the user's order
 }
 
 // Action is something a user may be allowed to do.
@@ -176,6 +189,7 @@ type StartRequest struct {
 	Geometry string            `json:"geometry,omitempty"`
 	Name     string            `json:"name,omitempty"`
 	Params   map[string]string `json:"params,omitempty"`
+	Clean    bool              `json:"clean,omitempty"` // without the user's own start-up files
 }
 
 // AuthorizeReply holds the signed ticket ("" for actions that need none) and who asked.
@@ -200,6 +214,7 @@ type DrainRequest struct {
 type ConnectRequest struct {
 	Ticket string     `json:"ticket"`
 	Meet   Rendezvous `json:"meet"`
+	Peek   bool       `json:"peek,omitempty"` // for a glance of seconds: nobody counts as looking on
 }
 
 // Rendezvous is where a webserver waits for a launcher to bring it a display,
@@ -242,6 +257,7 @@ type Session struct {
 	Started  time.Time         `json:"started,omitzero"`
 	Clients  int               `json:"clients"`
 	Params   map[string]string `json:"params"`
+	Clean    bool              `json:"clean,omitempty"` // started without the user's own start-up files
 
 	// Clipboard is which way it may go: "bidirectional", "local-to-remote" (to the session),
 	// "remote-to-local" or "disabled". A node of an older version says nothing.

@@ -154,7 +154,7 @@ func (u *User) apps(_ context.Context, req transporter.AppsRequest) (transporter
 
 func wireApp(a spec.App) transporter.App {
 	return transporter.App{
-		ID: a.ID, Name: a.Name, Command: a.Command, Geometry: a.Geometry, Icon: a.Icon, Groups: append([]string{}, a.Groups...),
+		ID: a.ID, Name: a.Name, Command: a.Command, Geometry: a.Geometry, Icon: a.Icon, Category: a.Category, Groups: append([]string{}, a.Groups...),
 	}
 }
 

@@ -54,7 +54,7 @@ func (c caller) order(req *transporter.StartRequest) (*ticket.Order, error) {
 	}
 	return &ticket.Order{
 		Session: req.ID, User: c.user, Name: cmp.Or(req.Name, app.Name, app.ID), App: app.ID, Command: app.Command,
-		Geometry: geometry, Params: req.Params, StartDBus: app.StartDBus,
+		Geometry: geometry, Params: req.Params, StartDBus: app.StartDBus, Clean: req.Clean,
 		Profile: profile.ID, MaxGeometry: profile.MaxGeometry.String(), PerUser: profile.SessionsPerUser, Total: profile.SessionsTotal,
 		Limits: limitsOf(profile),
 	}, nil

@@ -65,6 +65,10 @@ func TestOrderIsComplete(t *testing.T) {
 			ticket.Order{Name: "small", App: "small", Command: "s", Geometry: "640x480", Profile: "tiny", MaxGeometry: "640x480", PerUser: 1,
 				Limits: ticket.Limits{Idle: time.Minute, Disconnect: time.Hour, Clipboard: "disabled", Memory: 1 << 28, CPU: 50, Tasks: 100, IOWeight: 10}},
 		},
+		"without the user's own start-up files": {
+			transporter.StartRequest{App: "wall", Clean: true},
+			ticket.Order{Name: "wall", App: "wall", Command: "w", Geometry: "7680x4320", Profile: "free", Clean: true},
+		},
 		"a profile without limits": {
 			transporter.StartRequest{App: "wall"},
 			ticket.Order{Name: "wall", App: "wall", Command: "w", Geometry: "7680x4320", Profile: "free"},

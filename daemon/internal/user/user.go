@@ -10,8 +10,8 @@
 // to compare.
 //
 // A request touches memory alone. The signing key and the trusted keys are in
-// FX_LOCAL_DIR; of the shared FX_VAR_DIR only a background goroutine reads and writes
-// the list of revoked tokens. No key on a share is ever trusted: whoever can write there
+// FX_LOCAL_DIR; of the shared FX_VAR_DIR only background goroutines read and write
+// the list of revoked tokens and what users prefer on the page. No key on a share is ever trusted: whoever can write there
 // must not be able to mint logins.
 package user
 
@@ -66,6 +66,7 @@ type User struct {
 	throttle   *throttle
 	challenges *challenges
 	revoked    *revocations
+	prefers    *preferences
 	serving    atomic.Bool
 	patience   time.Duration // with the share, at the start and at the end
 }
@@ -92,6 +93,7 @@ func New(o Options) (*User, error) {
 		patience: shareWait, throttle: newThrottle(),
 		challenges: newChallenges(o.Node, o.Now),
 		revoked:    newRevocations(filepath.Join(o.Dirs.Var, "tokens", "revoked.json"), o.Now, o.Log),
+		prefers:    newPreferences(filepath.Join(o.Dirs.Var, "users"), o.Log),
 	}
 	if u.auth == nil {
 		u.auth = newHtpasswd(u.logins)
@@ -116,6 +118,7 @@ func (u *User) Ready() bool { return u.config.Load() != nil && u.serving.Load() 
 // a restart forgives none, but not for long: a share that hangs must not keep users out.
 func (u *User) Run(ctx context.Context) error {
 	go u.revoked.run(ctx)
+	go u.prefers.run(ctx)
 	wait(ctx, u.revoked.loaded, u.patience)
 	if err := u.serve(); err != nil {
 		return fmt.Errorf("user: %w", err)
@@ -167,6 +170,7 @@ func (u *User) serve() error {
 		transporter.Serve(u.conn, transporter.UserApps, u.apps),
 		transporter.Serve(u.conn, transporter.UserAuthorize, u.authorize),
 		transporter.Serve(u.conn, transporter.UserStanding, u.standing),
+		transporter.Serve(u.conn, transporter.UserPrefers, u.preferences),
 	)
 }
 

@@ -16,6 +16,7 @@ import (
 func TestWhoMayCallWhat(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
+	w.fake.rfb = plainScreen.serve
 	s := w.fake.add(transporter.Session{User: "ann", Name: "mine"})
 	tokens := []string{"", w.login("lim"), w.login("ann"), w.login("boss")}
 	own := "/api/v1/sessions/" + s.ID
@@ -27,6 +28,8 @@ func TestWhoMayCallWhat(t *testing.T) {
 		status       [4]int // stranger, lim, ann (the owner), boss
 	}{
 		{"GET", "/api/v1/me", nil, [4]int{401, 200, 200, 200}},
+		{"GET", "/api/v1/me/preferences", nil, [4]int{401, 200, 200, 200}},
+		{"PUT", "/api/v1/me/preferences", transporter.Preferences{Favourites: []string{"xterm"}}, [4]int{401, 200, 200, 200}},
 		{"GET", "/api/v1/apps", nil, [4]int{401, 200, 200, 200}},
 		{"POST", "/api/v1/sessions", order{App: "xterm"}, [4]int{401, 201, 201, 201}},
 		{"POST", "/api/v1/sessions", order{Command: "xclock"}, [4]int{401, 403, 201, 201}},
@@ -37,6 +40,7 @@ func TestWhoMayCallWhat(t *testing.T) {
 		{"GET", own, nil, [4]int{401, 404, 200, 200}},
 		{"POST", own + "/ticket", nil, [4]int{401, 404, 200, 200}},
 		{"GET", own + "/log", nil, [4]int{401, 404, 200, 200}},
+		{"GET", own + "/thumbnail", nil, [4]int{401, 404, 200, 200}},
 		{"GET", own + "/display", nil, [4]int{426, 426, 426, 426}},
 		{"POST", own + "/message", text{"hello"}, [4]int{401, 404, 200, 200}},
 		{"POST", "/api/v1/message", text{"hello"}, [4]int{401, 403, 403, 200}},

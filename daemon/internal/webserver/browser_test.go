@@ -60,6 +60,7 @@ func TestABrowserSignsInStartsAndSees(t *testing.T) {
 	b.Shoot("home")
 	b.Go(w.url + "/?all=1")
 	b.Until(`document.querySelectorAll('.session').length == 3`)
+	b.Until(`!document.querySelector('.thumb')`) // what everyone does is nobody's business
 	b.Click("summary")
 	b.Shoot("home-all")
 
@@ -78,7 +79,7 @@ func TestABrowserSignsInStartsAndSees(t *testing.T) {
 	b.Until(`document.querySelector('.log')?.textContent.includes('line two')`)
 	b.Shoot("ended")
 	b.Click(`[data-remove]`)
-	b.Until(`location.pathname == '/' && document.querySelector('.sessions')`)
+	b.Until(`location.pathname == '/' && document.querySelector('#sessions')`)
 	b.Until(`!document.querySelector('#s-` + id + `')`)
 
 	b.Click(`#s-` + starting.ID + ` [data-end]`)

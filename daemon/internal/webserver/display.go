@@ -47,7 +47,7 @@ func (w *Webserver) display(rw http.ResponseWriter, r *http.Request, _ *caller) 
 	if err != nil {
 		return err
 	}
-	viewer, err := w.fetch(ctx, node, pass)
+	viewer, err := w.fetch(ctx, node, transporter.ConnectRequest{Ticket: pass})
 	if err != nil {
 		return discreet(r, err)
 	}
@@ -127,9 +127,10 @@ func (w *Webserver) admitTicket(r *http.Request) (node, pass string, err error) 
 }
 
 // fetch has the launcher bring the display.
-func (w *Webserver) fetch(ctx context.Context, node, pass string) (*display.Viewer, error) {
+func (w *Webserver) fetch(ctx context.Context, node string, r transporter.ConnectRequest) (*display.Viewer, error) {
 	visit := w.lobby.Expect()
-	_, err := transporter.Call(ctx, w.o.Conn, transporter.LauncherConnect.On(node), transporter.ConnectRequest{Ticket: pass, Meet: visit.Meet()})
+	r.Meet = visit.Meet()
+	_, err := transporter.Call(ctx, w.o.Conn, transporter.LauncherConnect.On(node), r)
 	if err != nil {
 		visit.Cancel()
 		return nil, err

@@ -49,6 +49,8 @@ type fake struct {
 	diffs    []transporter.FileDiff
 	levels   map[string]string
 	asked    []transporter.StandingRequest
+	liked    map[string][]string // favourites by user
+	peeks    int                 // how often a display was asked for to glance at it
 }
 
 func newFake(t testing.TB, hub *transporter.Hub, log *slog.Logger) *fake {
@@ -59,7 +61,7 @@ func newFake(t testing.TB, hub *transporter.Hub, log *slog.Logger) *fake {
 	}
 	f := &fake{
 		t: t, key: key, rfb: echoRFB,
-		fail: map[string]error{}, revoked: map[string]bool{}, drained: map[string]bool{},
+		fail: map[string]error{}, revoked: map[string]bool{}, drained: map[string]bool{}, liked: map[string][]string{},
 		people: map[string]transporter.Identity{
 			"ann":  {User: "ann", Level: "full", Groups: []string{"staff"}, May: full},
 			"lim":  {User: "lim", Level: "limited", May: limited},
@@ -87,6 +89,7 @@ func newFake(t testing.TB, hub *transporter.Hub, log *slog.Logger) *fake {
 	serve(t, user, transporter.UserApps, f.listApps)
 	serve(t, user, transporter.UserAuthorize, f.authorize)
 	serve(t, user, transporter.UserStanding, f.standing)
+	serve(t, user, transporter.UserPrefers, f.prefers)
 	serve(t, manager, transporter.ManagerStart, f.start)
 	serve(t, manager, transporter.ManagerTerminate, f.terminate)
 	serve(t, manager, transporter.ManagerSessions, f.list)
@@ -209,6 +212,22 @@ func (f *fake) standing(_ context.Context, r transporter.StandingRequest) (trans
 	defer f.mu.Unlock()
 	f.asked = append(f.asked, r)
 	return transporter.Empty{}, f.fail["standing"]
+}
+
+func (f *fake) prefers(_ context.Context, r transporter.PreferencesRequest) (transporter.Preferences, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	id, err := f.who(r.Token)
+	if err == nil {
+		err = f.fail["prefers"]
+	}
+	if err != nil {
+		return transporter.Preferences{}, err
+	}
+	if r.Set != nil {
+		f.liked[id.User] = r.Set.Favourites
+	}
+	return transporter.Preferences{Favourites: f.liked[id.User]}, nil
 }
 
 var kindOf = map[transporter.Action]ticket.Kind{
@@ -370,7 +389,10 @@ func (f *fake) connect(ctx context.Context, r transporter.ConnectRequest) (trans
 		return transporter.Empty{}, err
 	}
 	f.mu.Lock()
-	spent, broken := f.revoked[c.ID], f.fail["connect"]
+	spent, broken, rfb := f.revoked[c.ID], f.fail["connect"], f.rfb
+	if r.Peek {
+		f.peeks++
+	}
 	f.revoked[c.ID] = true
 	f.mu.Unlock()
 	if broken != nil {
@@ -391,7 +413,7 @@ func (f *fake) connect(ctx context.Context, r transporter.ConnectRequest) (trans
 	go func() {
 		defer delivery.Close("the session has ended")
 		defer ours.Close()
-		f.rfb(ours)
+		rfb(ours)
 	}()
 	return transporter.Empty{}, nil
 }

@@ -72,7 +72,7 @@ func palette(t spec.Theme) []byte {
 	dark := t.AccentDark
 	if dark == "" && t.Accent != "" {
 		dark = t.Accent
-		for share := 0.05; dark.Contrast(spec.SurfaceDark) < legible; share += 0.05 {
+		for share := 0.05; dark.Contrast(spec.SurfaceDark) < legible || dark.Contrast(wash(dark, spec.SurfaceDark)) < legible; share += 0.05 {
 			dark = t.Accent.Mix("#ffffff", share)
 		}
 	}
@@ -91,8 +91,11 @@ func variables(accent, surface spec.Colour) string {
 	if dark := spec.Colour("#10151c"); dark.Contrast(accent) > on.Contrast(accent) {
 		on = dark
 	}
-	return fmt.Sprintf("--accent: %s; --on-accent: %s; --accent-wash: %s;", accent, on, accent.Mix(surface, 0.86))
+	return fmt.Sprintf("--accent: %s; --on-accent: %s; --accent-wash: %s;", accent, on, wash(accent, surface))
 }
+
+// wash is a breath of an accent on a surface; links are read on it, too.
+func wash(accent, surface spec.Colour) spec.Colour { return accent.Mix(surface, 0.86) }
 
 // looks is a look as templates show it.
 type looks struct {

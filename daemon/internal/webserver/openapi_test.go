@@ -75,6 +75,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newWorld(t, nil)
+	w.fake.rfb = plainScreen.serve
 	s := w.fake.add(transporter.Session{User: "boss", Name: "x", Params: map[string]string{"a": "b"},
 		Clipboard: "disabled", Warning: &transporter.Warning{At: time.Now(), Text: "nobody is connected"}})
 	ended := w.fake.add(transporter.Session{User: "boss", State: transporter.Ended, Reason: "over"})
@@ -95,6 +96,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"POST", "/api/v1/login", map[string]any{"challenge": "c1", "answers": []string{"42", "Rex"}}, lim},
 		{"POST", "/api/v1/login", map[string]any{}, lim},
 		{"GET", "/api/v1/me", nil, boss}, {"GET", "/api/v1/me", nil, bearer("x")},
+		{"GET", "/api/v1/me/preferences", nil, boss},
+		{"PUT", "/api/v1/me/preferences", map[string]any{"favourites": []string{"xterm"}}, boss},
 		{"GET", "/api/v1/apps", nil, boss},
 		{"POST", "/api/v1/sessions", map[string]any{"app": "xterm", "params": map[string]string{"k": "v"}}, boss},
 		{"POST", "/api/v1/sessions", map[string]any{"command": "x"}, lim},
@@ -102,6 +105,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"GET", own, nil, boss}, {"GET", own, nil, lim},
 		{"POST", own + "/ticket", nil, boss}, {"POST", "/api/v1/sessions/" + ended.ID + "/ticket", nil, boss},
 		{"GET", own + "/log", nil, boss},
+		{"GET", own + "/thumbnail", nil, boss}, {"GET", "/api/v1/sessions/" + ended.ID + "/thumbnail", nil, boss},
 		{"GET", own + "/display", nil, boss},
 		{"GET", "/api/v1/nodes", nil, boss}, {"GET", "/api/v1/nodes", nil, lim},
 		{"POST", drain, nil, boss}, {"DELETE", drain, nil, boss}, {"DELETE", drain, nil, lim},
@@ -137,7 +141,7 @@ func validate(t *testing.T, router routers.Router, a answer) *routers.Route {
 	if err != nil {
 		t.Fatalf("%s %s: %v", a.Request.Method, a.Request.URL.Path, err)
 	}
-	if slices.Contains([]string{"text/plain; charset=utf-8", "application/yaml"}, a.Header.Get("Content-Type")) {
+	if slices.Contains([]string{"text/plain; charset=utf-8", "application/yaml", "image/jpeg"}, a.Header.Get("Content-Type")) {
 		return route
 	}
 	if body := a.Request.GetBody; body != nil {

@@ -5,8 +5,8 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"html/template"
 	"maps"
 	"net/http"
@@ -33,7 +33,7 @@ type page struct {
 
 func newPage() (*page, error) {
 	templates, err := template.New("").Funcs(template.FuncMap{
-		"tone": tone, "initial": initial, "stateName": stateName, "title": title, "moment": moment, "live": live,
+		"stateName": stateName, "title": title, "moment": moment, "live": live, "sentence": sentence, "tone": tone, "initial": initial,
 		"stamp": stamp, "seconds": seconds, "short": short, "gib": gib, "join": strings.Join,
 	}).ParseFS(assets, "templates/*.html")
 	if err != nil {
@@ -96,26 +96,30 @@ type signInPage struct {
 	Challenge               *transporter.Challenge
 }
 
-type homePage struct {
-	frame
-	List                sessionList
-	Apps                []transporter.App
-	MayStart, MayFreely bool
-}
-
-type sessionList struct {
-	*words
-	Base        string
-	Sessions    []transporter.Session
-	All, MayAll bool
-	Now         time.Time
-}
-
 type sessionPage struct {
 	frame
-	Session transporter.Session
-	Viewer  bool // noVNC is there
-	Log     []string
+	Session   transporter.Session
+	Viewer    bool // noVNC is there
+	Log       []string
+	Failed    bool // it has ended, and not in good order
+	MayRepeat bool // whether the one who looks may start the same again
+}
+
+// Order is what starts the same session again, as JSON.
+func (p sessionPage) Order(clean bool) (string, error) {
+	o := struct {
+		App      string            `json:"app,omitempty"`
+		Command  string            `json:"command,omitempty"`
+		Geometry string            `json:"geometry,omitempty"`
+		Name     string            `json:"name,omitempty"`
+		Params   map[string]string `json:"params,omitempty"`
+		Clean    bool              `json:"clean,omitempty"`
+	}{App: p.Session.App, Name: p.Session.Name, Params: p.Session.Params, Clean: clean}
+	if o.App == "" {
+		o.Command, o.Geometry = p.Session.Command, p.Session.Geometry
+	}
+	data, err := json.Marshal(o)
+	return string(data), err
 }
 
 type messagePage struct {
@@ -141,7 +145,9 @@ func (w *Webserver) pageRoutes(mux *http.ServeMux, base string) {
 		"POST /login":                w.pageLogin,
 		"GET /login":                 w.toHome,
 		"GET /sessions/{id}":         w.sessionPage,
-		"GET /fragments/sessions":    w.sessionsFragment,
+		"GET /fragments/sessions":    fragment(w, "sessions", w.listFor),
+		"GET /fragments/apps":        fragment(w, "apps", w.appListFor),
+		"GET /icons/{name}":          w.serveIcon,
 		"GET /fragments/look":        w.lookFragment,
 		"GET /static/":               w.serveStatic,
 		"GET /theme/{digest}/{file}": w.serveTheme,
@@ -241,50 +247,6 @@ func sentence(s string) string {
 	return string(unicode.ToUpper(r)) + strings.TrimSuffix(s[n:], ".") + "."
 }
 
-func (w *Webserver) home(rw http.ResponseWriter, r *http.Request) error {
-	who, err := w.caller(r)
-	if err != nil {
-		return err
-	}
-	list, err := w.listFor(r, who)
-	if err != nil {
-		return err
-	}
-	apps, err := w.appsOf(r, who)
-	if err != nil {
-		return err
-	}
-	return w.render(rw, http.StatusOK, "home.html", homePage{
-		frame: w.frame(r, list.T("sessions"), "home.js", who), List: list,
-		Apps: apps, MayStart: who.may(transporter.ActStart), MayFreely: who.may(transporter.ActCommand),
-	})
-}
-
-// sessionsFragment is the list alone: what the page puts in place of the old one when
-// something has changed, so that there is one way to draw a session.
-func (w *Webserver) sessionsFragment(rw http.ResponseWriter, r *http.Request) error {
-	who, err := w.caller(r)
-	if err == nil {
-		var list sessionList
-		if list, err = w.listFor(r, who); err == nil {
-			return w.render(rw, http.StatusOK, "sessions", list)
-		}
-	}
-	w.fail(rw, r, err) // it is a script that asks
-	return nil
-}
-
-// listFor sorts what is alive before what has ended, and new before old.
-func (w *Webserver) listFor(r *http.Request, who *caller) (sessionList, error) {
-	all, err := wantsAll(r, who)
-	if err != nil {
-		return sessionList{}, err
-	}
-	sessions, err := w.sessions(r.Context(), who, all)
-	slices.SortStableFunc(sessions, livelyFirst)
-	return sessionList{words: w.page.wordsFor(r), Base: w.base(), Sessions: sessions, All: all, MayAll: who.may(transporter.ActAll), Now: w.o.Now()}, err
-}
-
 func livelyFirst(a, b transporter.Session) int {
 	if live(a) != live(b) {
 		if live(a) {
@@ -308,6 +270,8 @@ func (w *Webserver) sessionPage(rw http.ResponseWriter, r *http.Request) error {
 	p := sessionPage{frame: w.frame(r, title(s), "", who), Session: s, Viewer: w.hasNoVNC()}
 	switch {
 	case !live(s):
+		p.Failed = failed(s)
+		p.MayRepeat = s.App != "" && who.may(transporter.ActStart) || s.App == "" && who.may(transporter.ActCommand)
 		p.Log, err = w.as(who).Log(r.Context(), s.ID)
 		if err != nil { // the reason alone is worth showing
 			w.o.Log.Info("a session's log cannot be shown", "session", s.ID, "error", err)
@@ -342,23 +306,19 @@ func cleanNext(base, next string) string {
 
 func live(s transporter.Session) bool { return s.State != transporter.Ended }
 
+// failed reports whether a session ended for another reason than that its command did, or that
+// somebody or a rule ended it: such reasons begin with "ended".
+func failed(s transporter.Session) bool {
+	switch {
+	case s.State != transporter.Ended, s.Reason == "", s.Reason == "the command ended":
+		return false
+	default:
+		return !strings.HasPrefix(s.Reason, "ended ")
+	}
+}
+
 // title is what a session is called when nobody named it.
 func title(s transporter.Session) string { return cmp.Or(s.Name, s.App, s.Command, s.ID) }
-
-func initial(name string) string {
-	r, _ := utf8.DecodeRuneInString(strings.TrimSpace(name))
-	if r == utf8.RuneError || !unicode.IsPrint(r) {
-		return "?"
-	}
-	return string(unicode.ToUpper(r))
-}
-
-// tone gives each name one of eight colours, always the same.
-func tone(name string) uint32 {
-	h := fnv.New32a()
-	h.Write([]byte(name))
-	return h.Sum32() % 8
-}
 
 // stateName is the key of a state's name.
 func stateName(s transporter.State) string {

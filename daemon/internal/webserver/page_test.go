@@ -81,9 +81,9 @@ func TestThePageShowsWhatThereIs(t *testing.T) {
 			}
 		}
 	}
-	has("/", "as the Unix account root", "night run", "killed by signal 9", "Terminal", "command of your own", "Everyone’s")
+	has("/", "as the Unix account root", "night run", "Killed by signal 9", "Terminal", "command of your own", "Everyone’s")
 	has("/?all=1", "of ann", "<span>ann</span>")
-	has("/sessions/"+s.ID, "killed by signal 9", "line one\nline two")
+	has("/sessions/"+s.ID, "Killed by signal 9.", "line one\nline two")
 	w.fake.logs = nil
 	has("/sessions/"+s.ID, "its log is gone")
 	if body := w.do("GET", "/", nil, c).body; strings.Contains(body, "of ann") {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,13 +20,24 @@ type screen struct {
 	mu    sync.Mutex
 	keys  []uint32
 	texts []string
+	asked []int32 // the encodings that were asked for last
 }
+
+// plainScreen is one to look at, all of one colour.
+var plainScreen = &screen{width: 640, height: 400, pixel: func(int, int) [3]byte { return [3]byte{200, 40, 40} }}
 
 // pressed returns the keysyms that went down so far.
 func (s *screen) pressed() []uint32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]uint32(nil), s.keys...)
+}
+
+// asksFor reports whether the viewer's last list of encodings holds one.
+func (s *screen) asksFor(encoding int32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.asked, encoding)
 }
 
 // serve speaks RFB 3.8 without authentication until the viewer leaves.
@@ -62,7 +74,17 @@ func (s *screen) message(conn net.Conn) bool {
 		return skip(conn, 19)
 	case 2: // SetEncodings
 		n, ok := read(conn, 3)
-		return ok && skip(conn, 4*int(binary.BigEndian.Uint16(n[1:])))
+		if !ok {
+			return false
+		}
+		list, ok := read(conn, 4*int(binary.BigEndian.Uint16(n[1:])))
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.asked = nil
+		for ; len(list) >= 4; list = list[4:] {
+			s.asked = append(s.asked, int32(binary.BigEndian.Uint32(list)))
+		}
+		return ok
 	case 3: // FramebufferUpdateRequest
 		n, ok := read(conn, 9)
 		return ok && (n[0] == 1 || s.draw(conn))

@@ -23,11 +23,12 @@ type order struct {
 	Geometry string            `json:"geometry"`
 	Name     string            `json:"name"`
 	Params   map[string]string `json:"params"`
+	Clean    bool              `json:"clean"`
 }
 
 func (o order) request(id string) transporter.StartRequest {
 	return transporter.StartRequest{
-		ID: id, App: o.App, Command: o.Command, Geometry: o.Geometry, Name: o.Name, Params: o.Params,
+		ID: id, App: o.App, Command: o.Command, Geometry: o.Geometry, Name: o.Name, Params: o.Params, Clean: o.Clean,
 	}
 }
 

@@ -55,6 +55,7 @@ type Webserver struct {
 	repeats  *repeats
 	events   *hub
 	audience *audience
+	thumbs   *thumbnails
 	lobby    *display.Lobby
 	page     *page
 	handler  http.Handler
@@ -76,6 +77,8 @@ type settings struct {
 	routes http.Handler // below its base path
 	look   *look
 	extra  spec.Headers
+	icons  map[string]icon
+	iconOf map[string]string // by application
 }
 
 // New opens the place where displays arrive and listens for the news of the other
@@ -97,7 +100,7 @@ func newWebserver(o Options, l limits) (*Webserver, error) {
 	w := &Webserver{
 		o: o, limits: l, page: page, lobby: lobby,
 		front:  newFront(o.Log, l.first),
-		tokens: newTokens(o.Now), repeats: newRepeats(o.Now), events: newHub(), audience: newAudience(),
+		tokens: newTokens(o.Now), repeats: newRepeats(o.Now), events: newHub(), audience: newAudience(), thumbs: newThumbnails(o.Now),
 		changed: make(chan struct{}, 1),
 	}
 	w.stopping, w.stop = context.WithCancel(context.Background())
@@ -132,6 +135,7 @@ func (w *Webserver) Prepare(_ context.Context, gen *generation.Generation) (relo
 		listen: gen.Config.Env.Listen, https: gen.Config.HTTPS,
 		look: newLook(gen.Config, gen.Set), extra: gen.Config.Headers,
 	}
+	next.icons, next.iconOf = iconsOf(gen.Config)
 	if next.listen == "" {
 		next.listen = defaultListen
 	}

@@ -32,7 +32,7 @@ func usedWords(t *testing.T) map[string]bool {
 			}
 		}
 	}
-	for _, inCode := range []string{"sign-in", "sessions", "state.", "failure.", "nav.", "generation", "diff", "diff.", "severity.", "nodes.state."} {
+	for _, inCode := range []string{"sign-in", "sessions", "state.", "failure.", "nav.", "generation", "diff", "diff.", "severity.", "nodes.state.", "start.favourites", "start.others"} {
 		used[inCode] = true
 	}
 	return used

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
@@ -62,16 +63,41 @@ func (s *supervisor) startManager(env []string) string {
 }
 
 // commandArgs runs the command in a login shell, so that the session gets what an ssh
-// login of that account gets, inside a message bus of its own if the record asks for it. The
-// C shell takes -l only alone; it reads the account's files without.
+// login of that account gets, inside a message bus of its own if the record asks for it.
 func commandArgs(rec *session.Record, dbusRunSession string) []string {
-	sh := shell(rec.Account)
-	args := []string{sh, "-l", "-c", rec.Command}
-	if strings.HasSuffix(filepath.Base(sh), "csh") {
-		args = []string{sh, "-c", rec.Command}
+	command := rec.Command
+	if rec.Clean {
+		command = noLoginShell(command)
 	}
+	args := append(shellArgs(shell(rec.Account), rec.Clean), "-c", command)
 	if rec.StartDBus && dbusRunSession != "" {
 		return append([]string{dbusRunSession, "--"}, args...)
 	}
 	return args
+}
+
+// loginTerminal is a terminal that is told to run a login shell, which reads the account's
+// profile whatever shell it is.
+var loginTerminal = regexp.MustCompile(`(\b(?:u?xterm|u?rxvt)(?:\s[^;&|]*?)?\s)-ls(\s|$)`)
+
+func noLoginShell(command string) string { return loginTerminal.ReplaceAllString(command, "$1+ls$2") }
+
+// shellArgs starts a shell as a login does, or clean: so that it reads none of the account's
+// own files. A clean shell that nothing is known of is left alone, and sh runs in its place.
+func shellArgs(sh string, clean bool) []string {
+	name := filepath.Base(sh)
+	switch {
+	case strings.HasSuffix(name, "csh") && clean:
+		return []string{sh, "-f"}
+	case strings.HasSuffix(name, "csh"): // takes -l only alone; it reads the account's files without
+		return []string{sh}
+	case !clean:
+		return []string{sh, "-l"}
+	case name == "bash":
+		return []string{sh, "--noprofile", "--norc"}
+	case name == "zsh":
+		return []string{sh, "-f"}
+	default:
+		return []string{plainShell}
+	}
 }

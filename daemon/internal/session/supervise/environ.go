@@ -53,7 +53,20 @@ func environment(rec *session.Record, display, root string) []string {
 	} {
 		env[key] = value
 	}
+	if rec.Clean {
+		maps.Copy(env, cleanEnvironment(rec))
+	}
 	return flatten(env)
+}
+
+// plainShell reads no file of its user's when it is not told to by ENV.
+const plainShell = "/bin/sh"
+
+// cleanEnvironment keeps what a session runs from the account's own start-up files: terminals
+// run a shell that reads none, and desktops find their configuration empty, for as long as the
+// session lives. The home is the same, for the files people work on.
+func cleanEnvironment(rec *session.Record) map[string]string {
+	return map[string]string{"SHELL": plainShell, "XDG_CONFIG_HOME": session.CleanConfigDir(rec.Dir)}
 }
 
 // flatten sorts, and leaves out what execve(2) cannot carry.

@@ -245,7 +245,15 @@ func (s *supervisor) makeDir() error {
 	if err := session.CheckSocketPath(session.RFBSocket(dir)); err != nil {
 		return ended(err.Error())
 	}
-	if err := errors.Join(os.MkdirAll(session.XDGDir(dir), 0o700), ownPrivateDir(dir)); err != nil {
+	private := []string{session.XDGDir(dir)}
+	if s.rec.Clean {
+		private = append(private, session.CleanConfigDir(dir))
+	}
+	var err error
+	for _, d := range private {
+		err = errors.Join(err, os.MkdirAll(d, 0o700))
+	}
+	if err := errors.Join(err, ownPrivateDir(dir)); err != nil {
 		return ended("the session's directory cannot be made: " + err.Error())
 	}
 	s.cookie = newCookie()

@@ -82,6 +82,7 @@ func xArgs(server string, rec *session.Record, display, size string) []string {
 		"-SecurityTypes", "None", "-auth", session.XauthFile(rec.Dir),
 		"-desktop", desktopName(rec), "-AlwaysShared", resize, "-UseBlacklist=0",
 		"-noreset", "-s", "0",
+		"-Log", "*:stderr:10", // or what the command said last would drown in statistics of each viewer
 	}, clipboardArgs(rec.Limits.Clipboard)...)
 }
 

@@ -1,136 +1,216 @@
-// Shows a session's display with the distribution's noVNC.
+// Shows a session's display with the distribution's noVNC, and comes back to it by itself.
 import RFB from '../../novnc/core/rfb.js';
-import { base, call, t } from './api.js';
+import { base, call, t, toast } from './api.js';
+import { Channel } from './channel.js';
+import * as clipboard from './clipboard.js';
+import * as keyboard from './keyboard.js';
+import { Meter, speed } from './meter.js';
+import { listen, warn } from './news.js';
 
 const id = document.body.dataset.session;
 const path = '/api/v1/sessions/' + id;
 const find = (name) => document.getElementById(name);
 const screen = find('screen');
-let rfb;
-let failures = 0;
+const lang = document.documentElement.lang;
 
-const waits = ['pending', 'starting', 'unknown'];
+let rfb;
+let meter;
+let picture; // the canvas that noVNC draws on
+let failures = 0;
+let timer; // until the next try
+let opening = false;
 
 /** Waits until the session runs, then connects. One that has ended has another page. */
 async function open() {
+  if (opening || rfb) return;
+  opening = true;
+  clearTimeout(timer);
+  timer = undefined;
   find('again').hidden = true;
-  for (;;) {
-    let session;
-    try {
-      session = await call('GET', path);
-    } catch (failure) {
-      if (failure.status === 401 || failure.status === 404) {
-        location.reload();
-        return;
-      }
-      retry(failure.message);
-      return;
-    }
-    if (session.state === 'ended') {
-      location.reload();
-      return;
-    }
-    if (session.state === 'running') break;
-    veil(t('display.' + (waits.includes(session.state) ? session.state : 'waiting')));
-    await new Promise((done) => setTimeout(done, 500));
+  try {
+    await untilItRuns();
+    connect();
+  } catch (failure) {
+    if (failure.status === 401 || failure.status === 404) location.reload();
+    else retry(failure.message);
+  } finally {
+    opening = false;
   }
-  connect();
 }
+
+const waits = ['pending', 'starting', 'unknown'];
+
+async function untilItRuns() {
+  for (;;) {
+    const session = await call('GET', path);
+    learn(session);
+    if (session.state === 'running') return;
+    veil(t('display.' + (waits.includes(session.state) ? session.state : 'waiting')));
+    await new Promise((done) => {
+      wake = done;
+      setTimeout(done, 1000);
+    });
+  }
+}
+
+let wake = () => {};
+
+/** Takes over what is told of the session. */
+function learn(session) {
+  if (session.state === 'ended') location.reload();
+  clipboard.allow(session.clipboard);
+  warn(find('warning'), session.warning);
+}
+
+listen('', {
+  session: (session) => {
+    if (session.id !== id) return;
+    if (session.gone) location.assign(base + '/');
+    learn(session);
+    wake();
+  },
+  open: () => { if (timer) open(); }, // the server is back
+  concerns: (said) => !said.session || said.session === id,
+});
 
 function connect() {
-  veil(t('display.connecting'));
+  if (!picture) veil(t('display.connecting'));
   const scheme = location.protocol === 'https:' ? 'wss://' : 'ws://';
-  rfb = new RFB(screen, scheme + location.host + base + path + '/display', { wsProtocols: ['binary'], shared: true });
-  rfb.background = '#20252d';
+  const channel = new Channel(scheme + location.host + base + path + '/display', ['binary']);
+  rfb = new RFB(screen, channel, { shared: true });
+  rfb.background = 'transparent';
   rfb.showDotCursor = true;
-  fit(localStorage.getItem('fit') === 'yes');
-  rfb.addEventListener('connect', () => {
-    failures = 0;
-    veil('');
-    find('status').textContent = t('display.leave');
-    document.body.dataset.connected = 'yes';
-    canvasChanges.observe(screen, { subtree: true, attributes: true, attributeFilter: ['width', 'height'] });
-    shrink();
-    rfb.focus();
-  });
-  rfb.addEventListener('disconnect', () => {
-    delete document.body.dataset.connected;
-    find('status').textContent = '';
-    rfb = undefined;
-    retry(t('display.lost'));
-  });
+  choose(localStorage.getItem('quality') ?? 'auto');
+  fit(wanted());
+  rfb.addEventListener('connect', () => connected(channel));
+  rfb.addEventListener('disconnect', disconnected);
   rfb.addEventListener('securityfailure', (event) => veil(t('display.refused', event.detail.reason ?? t('display.no-reason'))));
-  rfb.addEventListener('clipboard', (event) => { find('clip-text').value = event.detail.text; });
 }
 
-let timer;
+function connected(channel) {
+  failures = 0;
+  veil('');
+  find('still').replaceChildren();
+  picture = screen.querySelector('canvas:not(#still canvas)');
+  find('status').textContent = t('display.leave');
+  document.body.dataset.connected = 'yes';
+  canvasChanges.observe(picture, { attributes: true, attributeFilter: ['width', 'height'] });
+  shrink();
+  clipboard.attach(rfb);
+  keyboard.attach(rfb);
+  meter = new Meter(channel, show, () => channel.abandon());
+  if (!document.querySelector('dialog[open]')) rfb.focus();
+}
+
+/** The picture stays, dimmed, until a new one comes. */
+function disconnected() {
+  delete document.body.dataset.connected;
+  find('status').textContent = '';
+  rfb = undefined;
+  meter?.stop();
+  clipboard.attach();
+  keyboard.attach();
+  show({ health: 'away', rate: 0 });
+  if (picture) find('still').replaceChildren(picture);
+  canvasChanges.disconnect();
+  retry(t(navigator.onLine ? 'display.lost' : 'display.offline'));
+}
+
+/** Tries again soon: at random, so that a thousand viewers do not come at once when a server is back. */
 function retry(why) {
-  const wait = Math.min(15, 2 ** failures++);
-  veil(t('display.trying', why));
+  const most = Math.min(15_000, 500 * 2 ** failures++);
+  veil(t('display.trying', why), true);
   find('again').hidden = false;
   clearTimeout(timer);
-  timer = setTimeout(open, wait * 1000);
+  timer = setTimeout(open, most / 2 + Math.random() * most / 2);
 }
 
-function veil(text) {
+window.addEventListener('online', () => { if (timer) open(); });
+document.addEventListener('visibilitychange', () => { if (timer && !document.hidden) open(); });
+find('again').addEventListener('click', open);
+
+function veil(text, away = false) {
   find('veil').hidden = text === '';
+  find('veil').classList.toggle('away', away && Boolean(picture));
   find('veil-text').textContent = text;
 }
 
 /** A picture larger than the window is scaled down; a smaller one stays crisp. */
 function shrink() {
-  const canvas = screen.querySelector('canvas');
-  if (!rfb || !canvas) return;
-  const scale = canvas.width > screen.clientWidth || canvas.height > screen.clientHeight;
+  if (!rfb || !picture) return;
+  const scale = picture.width > screen.clientWidth || picture.height > screen.clientHeight;
   if (rfb.scaleViewport !== scale) rfb.scaleViewport = scale;
+  find('size').textContent = `${picture.width} × ${picture.height}`;
 }
-new ResizeObserver(shrink).observe(screen);
+new ResizeObserver(() => { shrink(); checkFit(); }).observe(screen);
 const canvasChanges = new MutationObserver(shrink);
 
-/** Resizes the session to the window, or leaves it as it is. */
+// The session follows the window unless it was told not to, or the window is a phone's.
+const wanted = () => (localStorage.getItem('fit') ?? (matchMedia('(min-width: 40rem)').matches && !matchMedia('(pointer: coarse)').matches ? 'yes' : 'no')) === 'yes';
+
 function fit(on) {
   find('fit').setAttribute('aria-pressed', String(on));
-  localStorage.setItem('fit', on ? 'yes' : 'no');
   if (rfb) rfb.resizeSession = on;
 }
 
-find('again').addEventListener('click', () => { clearTimeout(timer); open(); });
-find('fit').addEventListener('click', () => { fit(find('fit').getAttribute('aria-pressed') !== 'true'); rfb?.focus(); });
+let checking;
+/** Says so when somebody wants a session as large as the window and it keeps its size. */
+function checkFit(asked = false) {
+  clearTimeout(checking);
+  checking = setTimeout(() => {
+    if (!rfb?.resizeSession || !picture) return;
+    const same = Math.abs(picture.width - screen.clientWidth) < 2 && Math.abs(picture.height - screen.clientHeight) < 2;
+    if (same) return;
+    fit(false);
+    if (asked) toast(t('display.fixed'));
+  }, 2500);
+}
+
+find('fit').addEventListener('click', () => {
+  const on = find('fit').getAttribute('aria-pressed') !== 'true';
+  localStorage.setItem('fit', on ? 'yes' : 'no');
+  fit(on);
+  if (on) checkFit(true);
+  rfb?.focus();
+});
+
+const levels = { best: [9, 1], good: [6, 2], low: [2, 6] };
+let quality;
+
+/** Chooses how much the picture may cost; "auto" follows the connection. */
+function choose(name) {
+  quality = name in levels || name === 'auto' ? name : 'auto';
+  for (const input of document.querySelectorAll('[name=quality]')) input.checked = input.value === quality;
+  apply(quality === 'auto' ? 'good' : quality);
+}
+
+function apply(level) {
+  if (rfb) [rfb.qualityLevel, rfb.compressionLevel] = levels[level];
+}
+
+find('view').addEventListener('change', (event) => {
+  localStorage.setItem('quality', event.target.value);
+  choose(event.target.value);
+});
+
+/** Shows how the connection is. */
+function show({ health, latency, rate }) {
+  find('link').dataset.health = health;
+  const text = latency === undefined ? '–' : t('display.ms', Math.max(1, Math.round(latency)));
+  find('latency').textContent = text;
+  find('health').textContent = t('health.' + health);
+  find('latency-now').textContent = text;
+  find('rate-now').textContent = speed(rate, lang);
+  if (quality === 'auto' && latency !== undefined) apply(health === 'poor' ? 'low' : 'good');
+}
+
+find('link').addEventListener('click', () => find('view').showModal());
+find('view').addEventListener('close', () => rfb?.focus());
 find('cad').addEventListener('click', () => { rfb?.sendCtrlAltDel(); rfb?.focus(); });
 find('full').addEventListener('click', () => {
   if (document.fullscreenElement) document.exitFullscreen();
   else document.documentElement.requestFullscreen?.().catch(() => {});
   rfb?.focus();
-});
-find('clip').addEventListener('click', () => find('clipboard').showModal());
-find('clipboard').addEventListener('close', (event) => {
-  if (event.target.returnValue === 'yes') rfb?.clipboardPasteFrom(find('clip-text').value);
-  event.target.returnValue = 'no';
-  rfb?.focus();
-});
-
-// The session takes every key, Tab too; these three together give the keyboard back.
-document.addEventListener('keydown', (event) => {
-  if (!(event.ctrlKey && event.altKey && event.shiftKey) || !screen.contains(document.activeElement)) return;
-  window.dispatchEvent(new Event('blur')); // noVNC lets go of the keys it holds down
-  find('clip').focus();
-}, true);
-
-// On a touch screen a hidden field brings the keyboard up; what is typed there is sent on.
-const typing = find('typing');
-find('keys').addEventListener('click', () => typing.focus());
-typing.addEventListener('input', () => {
-  for (const c of typing.value) {
-    const code = c.codePointAt(0);
-    rfb?.sendKey(code < 0x100 ? code : 0x1000000 + code, null);
-  }
-  typing.value = '';
-});
-typing.addEventListener('keydown', (event) => {
-  const keysym = { Backspace: 0xff08, Tab: 0xff09, Enter: 0xff0d, Escape: 0xff1b }[event.key];
-  if (!keysym) return;
-  event.preventDefault();
-  rfb?.sendKey(keysym, event.key);
 });
 
 open();

@@ -4,8 +4,8 @@ import { base, call, run, start, tellTimes } from './api.js';
 document.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (!button) return;
-  const { app, remove } = button.dataset;
-  if (app) run(button, () => start({ app }));
+  const { order, remove } = button.dataset;
+  if (order) run(button, () => start(JSON.parse(order)));
   if (remove) {
     run(button, async () => {
       await call('DELETE', '/api/v1/sessions/' + remove);
@@ -14,4 +14,6 @@ document.addEventListener('click', (event) => {
   }
 });
 
+const log = document.querySelector('.log');
+if (log) log.scrollTop = log.scrollHeight; // what it said last
 tellTimes();

@@ -1,17 +1,21 @@
 // The list of sessions, kept up to date, and the ways to start one.
 import { base, call, run, start, t, tellTimes, toast } from './api.js';
-import { refreshLook } from './look.js';
+import { search } from './find.js';
+import { listen, warn } from './news.js';
+import { showThumbnails } from './thumbnails.js';
 
 const list = document.getElementById('sessions');
+const apps = document.getElementById('apps');
 const query = list.dataset.query;
 
 document.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (!button) return;
-  const { app, end, remove } = button.dataset;
+  const { app, end, remove, star } = button.dataset;
   if (app) run(button, () => start({ app }));
   if (remove) run(button, () => terminate(remove));
   if (end) confirmEnd(button, end);
+  if (star) run(button, () => like(star, button.getAttribute('aria-pressed') !== 'true'));
 });
 
 document.getElementById('command')?.addEventListener('submit', (event) => {
@@ -35,26 +39,67 @@ function confirmEnd(button, id) {
   dialog.showModal();
 }
 
+/** Adds an application to the favourites, or takes it away, as the server has them now. */
+async function like(id, on) {
+  const path = '/api/v1/me/preferences';
+  const now = await call('GET', path);
+  const others = now.favourites.filter((one) => one !== id);
+  await call('PUT', path, { ...now, favourites: on ? [...others, id] : others });
+  const fresh = await fragment('/fragments/apps');
+  if (!fresh) return;
+  apps.replaceChildren(...fresh.childNodes);
+  search();
+  Array.from(apps.querySelectorAll('.star')).find((star) => star.dataset.star === id)?.focus();
+}
+
+/** Fetches a part of the page as the server draws it. */
+async function fragment(path) {
+  const response = await fetch(base + path);
+  if (response.status === 401) location.reload();
+  if (!response.ok) return undefined;
+  return new DOMParser().parseFromString(await response.text(), 'text/html').body;
+}
+
+const drawn = new WeakMap(); // how the server drew a card that is on the page
+
+function note(root) {
+  for (const li of root.querySelectorAll('li.session')) drawn.set(li, li.outerHTML);
+}
+
 /**
- * Fetches the list as the server draws it and changes only what differs, so that
- * the keyboard's place on the page is kept.
+ * Draws the list again and changes only what differs, so that the keyboard's place
+ * on the page and pictures that are there are kept.
  */
 async function refresh() {
-  const response = await fetch(base + '/fragments/sessions' + query);
-  if (response.status === 401) location.reload();
-  if (!response.ok) return;
-  const fresh = new DOMParser().parseFromString(await response.text(), 'text/html').body;
-  tellTimes(fresh);
-  const [now, next] = [list.querySelector('ul'), fresh.querySelector('ul')];
-  if (!now || !next) {
-    list.replaceChildren(...fresh.children);
-    return;
+  const fresh = await fragment('/fragments/sessions' + query);
+  if (!fresh) return;
+  note(fresh);
+  const old = new Map(Array.from(list.querySelectorAll('li.session'), (li) => [li.id, li]));
+  for (const li of fresh.querySelectorAll('li.session')) {
+    const before = old.get(li.id);
+    if (!before) continue;
+    if (drawn.get(before) === drawn.get(li)) li.replaceWith(before);
+    else keepPicture(before, li);
   }
-  const old = new Map(Array.from(now.children, (li) => [li.id, li]));
-  now.replaceChildren(...Array.from(next.children, (li) => {
-    const same = old.get(li.id);
-    return same && same.outerHTML === li.outerHTML ? same : li;
-  }));
+  list.replaceChildren(...fresh.childNodes);
+  settle();
+}
+
+function keepPicture(before, after) {
+  const [old, img] = [before, after].map((li) => li.querySelector('.thumb'));
+  if (!img || !old?.src) return;
+  img.src = old.src;
+  img.hidden = old.hidden;
+}
+
+/** What the page adds to what the server draws. */
+function settle() {
+  tellTimes(list);
+  search();
+  showThumbnails();
+  for (const li of list.querySelectorAll('[data-session]')) {
+    warn(li.querySelector('.warning'), JSON.parse(li.dataset.session).warning);
+  }
 }
 
 let waiting;
@@ -71,22 +116,9 @@ function refreshSoon() {
   }, 200);
 }
 
-function listen() {
-  const events = new EventSource(base + '/api/v1/events' + query);
-  events.addEventListener('session', refreshSoon);
-  events.addEventListener('page', refreshLook);
-  events.onopen = () => { // what happened while nobody listened
-    refreshSoon();
-    refreshLook();
-  };
-  events.onerror = () => {
-    if (events.readyState !== EventSource.CLOSED) return;
-    setTimeout(listen, 5000);
-    refreshSoon(); // finds out whether the login has ended
-  };
-}
-
+note(list);
 tellTimes();
+settle();
 setInterval(() => tellTimes(), 20_000);
-listen();
-if (!window.EventSource) toast(t('no-events'));
+if (window.EventSource) listen(query, { session: refreshSoon, open: refreshSoon });
+else toast(t('no-events'));

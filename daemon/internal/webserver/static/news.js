@@ -1,0 +1,79 @@
+// What the server tells as it happens: sessions that change, and words from administrators.
+import { base, t } from './api.js';
+import { refreshLook } from './look.js';
+
+/**
+ * Listens for as long as the page lives. hear.session gets a session that changed;
+ * hear.open is called at each new beginning, for what happened while nobody listened.
+ */
+export function listen(query, hear) {
+  const events = new EventSource(base + '/api/v1/events' + query);
+  events.addEventListener('session', (event) => hear.session(JSON.parse(event.data)));
+  events.addEventListener('message', (event) => {
+    const said = JSON.parse(event.data);
+    if (!hear.concerns || hear.concerns(said)) word(said);
+  });
+  events.addEventListener('page', refreshLook);
+  events.onopen = () => { // what happened while nobody listened
+    hear.open();
+    refreshLook();
+  };
+  events.onerror = () => {
+    if (events.readyState !== EventSource.CLOSED) return;
+    setTimeout(() => listen(query, hear), 5000);
+    hear.open(); // finds out whether the login has ended
+  };
+}
+
+const banners = () => document.getElementById('banners');
+
+/** Shows what an administrator says until it is dismissed. */
+function word({ text, from }) {
+  const body = document.createElement('p');
+  const who = document.createElement('strong');
+  who.textContent = from ? t('message.from', from) : t('message');
+  body.append(who, ' ', text);
+  banners()?.append(banner(body));
+}
+
+function banner(body) {
+  const box = document.createElement('div');
+  const close = document.createElement('button');
+  box.className = 'banner';
+  close.type = 'button';
+  close.className = 'quiet';
+  close.textContent = t('dismiss');
+  close.addEventListener('click', () => {
+    box.remove();
+    document.querySelector('canvas, h1 a, h1')?.focus();
+  });
+  box.append(body, close);
+  return box;
+}
+
+/** A span of time such as 4:05, or 1:04:05. */
+export function clock(milliseconds) {
+  const total = Math.max(0, Math.ceil(milliseconds / 1000));
+  const pad = (n) => String(n).padStart(2, '0');
+  const [hours, minutes, seconds] = [Math.floor(total / 3600), Math.floor(total / 60) % 60, total % 60];
+  return hours ? `${hours}:${pad(minutes)}:${pad(seconds)}` : `${minutes}:${pad(seconds)}`;
+}
+
+/** Writes a session's warning and the time that is left into an element, and hides that when there is none. */
+export function warn(element, warning) {
+  clearInterval(element.ticking);
+  element.hidden = !warning;
+  if (!warning) {
+    element.replaceChildren();
+    return;
+  }
+  const left = document.createElement('span');
+  left.className = 'left';
+  left.setAttribute('aria-hidden', 'true'); // or it would be read aloud every second
+  const text = document.createElement('span');
+  text.textContent = warning.text;
+  element.replaceChildren(text, ' ', left);
+  const tick = () => { left.textContent = clock(new Date(warning.at) - Date.now()); };
+  tick();
+  element.ticking = setInterval(() => (element.isConnected ? tick() : clearInterval(element.ticking)), 1000);
+}
