@@ -41,10 +41,9 @@ func (n *Node) writeLogLevel(ctx context.Context, who string, levels map[string]
 	if err := n.checkLevels(levels); err != nil {
 		return transporter.LogLevelReply{}, err
 	}
-	if err := n.onShare(ctx, func() error { return editLevels(path, levels) }); err != nil {
-		return transporter.LogLevelReply{}, err
-	}
-	report, err := n.loop.Reload(ctx, "loglevel by "+who)
+	report, err := n.loop.Change(ctx, "loglevel by "+who, func(ctx context.Context) error {
+		return n.onShare(ctx, func() error { return editLevels(path, levels) })
+	})
 	if err != nil {
 		return transporter.LogLevelReply{}, err
 	}

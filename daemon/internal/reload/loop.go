@@ -75,7 +75,8 @@ type Loop struct {
 type request struct {
 	ctx    context.Context
 	origin string
-	reply  chan Report
+	change func(context.Context) error // what to do to the files first; nil = nothing
+	reply  chan reply
 }
 
 // New makes a Loop.
@@ -141,7 +142,7 @@ func (l *Loop) Run(ctx context.Context, sets <-chan fileset.Set) error {
 		case set := <-sets:
 			l.take(ctx, set, "watch")
 		case r := <-l.requests:
-			r.reply <- l.answer(ctx, r)
+			r.reply <- l.serve(ctx, r)
 		case <-retry.C:
 			if len(l.unkept) > 0 {
 				l.keep(l.o.Keeper.Current())
@@ -165,18 +166,7 @@ func (l *Loop) answer(ctx context.Context, r request) Report {
 // returns what came of it. A set that was rejected before is tried again. The
 // error is the context's: then nobody waited for the outcome, and the log tells it.
 func (l *Loop) Reload(ctx context.Context, origin string) (Report, error) {
-	r := request{ctx, origin, make(chan Report, 1)}
-	select {
-	case l.requests <- r:
-	case <-ctx.Done():
-		return Report{}, context.Cause(ctx)
-	}
-	select {
-	case report := <-r.reply:
-		return report, nil
-	case <-ctx.Done():
-		return Report{}, context.Cause(ctx)
-	}
+	return l.Change(ctx, origin, nil)
 }
 
 // look reads the files, for as long as looking lasts, and takes what they say.

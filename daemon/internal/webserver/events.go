@@ -161,6 +161,7 @@ func (w *Webserver) streamEvents(rw http.ResponseWriter, r *http.Request, who *c
 func (w *Webserver) copyEvents(ctx context.Context, rc *http.ResponseController, rw http.ResponseWriter, s *stream, who *caller) {
 	send := func(b []byte) bool {
 		rc.SetWriteDeadline(time.Now().Add(w.limits.event))
+		defer rc.SetWriteDeadline(time.Time{}) // over HTTP/2 a deadline that passes ends the stream, written to or not
 		_, err := rw.Write(b)
 		return err == nil && rc.Flush() == nil
 	}

@@ -136,6 +136,19 @@ func TestAQuietStreamStaysOpen(t *testing.T) {
 	}
 }
 
+// TestAStreamMayBeQuietForLongerThanAWriteMayTake holds over HTTP/2, too, where a deadline that has
+// passed resets a stream that nobody writes to.
+func TestAStreamMayBeQuietForLongerThanAWriteMayTake(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *setup) { s.limits.event, s.limits.heartbeat = time.Second, 1500*time.Millisecond })
+	s := w.events(t, "", bearer(w.login("ann")))
+	for range 2 {
+		if !s.until(": still here") {
+			t.Fatal("the stream has ended")
+		}
+	}
+}
+
 func TestAStreamEndsWithItsLogin(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
