@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"image"
 	"math/big"
 	"net"
 	"net/http"
@@ -26,6 +27,7 @@ import (
 	"time"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/browsertest"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/rfb"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 )
 
@@ -283,14 +285,21 @@ func (n *news) await(text string) {
 // alive proves that a display moves bytes both ways: what is asked for comes.
 func (v *liveViewer) alive(t *testing.T, when string) {
 	t.Helper()
-	if err := v.Request(false); err != nil {
-		t.Fatalf("%s: ask for the screen: %v", when, err)
-	}
 	if err := v.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := v.Update(); err != nil {
-		t.Fatalf("%s: the screen does not come: %v", when, err)
+	for {
+		if err := v.Request(false); err != nil {
+			t.Fatalf("%s: ask for the screen: %v", when, err)
+		}
+		_, err := v.Update()
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, rfb.ErrResized) { // a browser fits the screen into its window
+			t.Fatalf("%s: the screen does not come: %v", when, err)
+		}
+		v.Screen = image.NewRGBA(v.Client.Screen())
 	}
 }
 

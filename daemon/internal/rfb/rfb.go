@@ -32,6 +32,16 @@ const (
 	serverCutText     = 3
 )
 
+// The encodings that are asked for.
+const (
+	raw         = 0
+	desktopSize = -223 // a pseudo-encoding: the screen's new size; a viewer without it is left when another resizes
+)
+
+// ErrResized says that the screen has got a new size, that of the client's Size now; what had been asked for
+// has to be asked for again.
+var ErrResized = errors.New("the screen has got a new size")
+
 // Client is one connection to a display, shared with its other viewers.
 type Client struct {
 	Name string
@@ -95,19 +105,29 @@ func (c *Client) initialise() error {
 		return err
 	}
 	c.Size = image.Pt(int(binary.BigEndian.Uint16(head)), int(binary.BigEndian.Uint16(head[2:])))
-	if c.Size.X < 1 || c.Size.Y < 1 || c.Size.X > maxSide || c.Size.Y > maxSide {
-		return fmt.Errorf("a screen of %v", c.Size)
+	if err := checkSize(c.Size); err != nil {
+		return err
 	}
 	name, err := c.text(head[20:])
 	c.Name = string(name)
 	return err
 }
 
-// format asks for 32-bit BGRX pixels in raw encoding.
+func checkSize(size image.Point) error {
+	if size.X < 1 || size.Y < 1 || size.X > maxSide || size.Y > maxSide {
+		return fmt.Errorf("a screen of %v", size)
+	}
+	return nil
+}
+
+// format asks for 32-bit BGRX pixels in raw encoding, and to be told of new sizes.
 func (c *Client) format() error {
 	pixels := []byte{0, 0, 0, 0, 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0}
-	encodings := []byte{2, 0, 0, 1, 0, 0, 0, 0}
-	_, err := c.w.Write(append(pixels, encodings...))
+	msg := append(pixels, 2, 0, 0, 2)
+	for _, encoding := range []int32{raw, desktopSize} {
+		msg = binary.BigEndian.AppendUint32(msg, uint32(encoding))
+	}
+	_, err := c.w.Write(msg)
 	return err
 }
 
@@ -138,7 +158,8 @@ func (c *Client) Key(keysym uint32) error {
 }
 
 // Update reads until one framebuffer update has come and hands over its pixels, row by row: four
-// bytes each, blue, green, red, nothing. A row is good until draw returns.
+// bytes each, blue, green, red, nothing. A row is good until draw returns. ErrResized ends an update, not
+// the connection.
 func (c *Client) Update(draw func(x, y int, row []byte)) (changed image.Rectangle, err error) {
 	for {
 		kind, err := c.read(1)
@@ -175,8 +196,11 @@ func (c *Client) rects(draw func(x, y int, row []byte)) (changed image.Rectangle
 	if err != nil {
 		return changed, err
 	}
-	for range binary.BigEndian.Uint16(head[1:]) {
+	for left := binary.BigEndian.Uint16(head[1:]); left > 0; left-- {
 		r, err := c.rect(draw)
+		if errors.Is(err, ErrResized) && left > 1 {
+			err = errors.New("more than the screen's new size at the end of an update") // RFC 6143, 7.8.2
+		}
 		if err != nil {
 			return changed, err
 		}
@@ -192,8 +216,14 @@ func (c *Client) rect(draw func(x, y int, row []byte)) (image.Rectangle, error) 
 	}
 	at := func(i int) int { return int(binary.BigEndian.Uint16(head[i:])) }
 	r := image.Rect(at(0), at(2), at(0)+at(4), at(2)+at(6))
-	switch encoding := binary.BigEndian.Uint32(head[8:]); {
-	case encoding != 0:
+	switch encoding := int32(binary.BigEndian.Uint32(head[8:])); {
+	case encoding == desktopSize:
+		if err := checkSize(r.Size()); err != nil {
+			return r, err
+		}
+		c.Size = r.Size()
+		return r, ErrResized
+	case encoding != raw:
 		return r, fmt.Errorf("encoding %d was not asked for", encoding)
 	case !r.In(c.Screen()):
 		return r, fmt.Errorf("the area %v lies outside the screen %v", r, c.Size)

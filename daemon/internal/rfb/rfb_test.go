@@ -3,6 +3,7 @@ package rfb
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"image"
 	"io"
 	"net"
@@ -130,6 +131,33 @@ func TestADisplayThatLiesIsLeft(t *testing.T) {
 		}
 		if _, err := c.Picture(image.Pt(4, 4)); err == nil {
 			t.Errorf("%s makes a picture", name)
+		}
+	}
+}
+
+// TestAScreenMayGetANewSize has another viewer resize the screen, to a size that is taken and to one that is not.
+func TestAScreenMayGetANewSize(t *testing.T) {
+	t.Parallel()
+	resize := "\x00\x00\x00\x01" + "\x00\x00\x00\x00" + "\x00\x20\x00\x18" + "\xff\xff\xff\x21"
+	start := Version + "\x01\x01\x00\x00\x00\x00" + "\x00\x08\x00\x08" + strings.Repeat("\x00", 20)
+	for name, test := range map[string]struct {
+		said    string
+		resized bool
+	}{
+		"at the end of an update": {resize, true},
+		"amid an update":          {strings.Replace(resize, "\x01", "\x02", 1), false},
+		"to nothing":              {strings.Replace(resize, "\x20", "\x00", 1), false},
+	} {
+		c, err := connect(t, func(conn net.Conn) {
+			go io.Copy(io.Discard, conn)
+			io.WriteString(conn, start+test.said)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Update(func(int, int, []byte) { t.Errorf("%s: pixels", name) })
+		if err == nil || errors.Is(err, ErrResized) != test.resized || test.resized && c.Size != image.Pt(32, 24) {
+			t.Errorf("%s: %v, a screen of %v", name, err, c.Size)
 		}
 	}
 }
