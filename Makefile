@@ -28,7 +28,7 @@ run: ## install what is missing, then run a node from ./run/ and print its URL
 test: ## install what tests need, then run every check and every test
 	@$(SCRIPTS)/deps.sh test
 	@$(MAKE) check
-	@$(SCRIPTS)/gotest.sh -race -timeout 12m ./...
+	@$(SCRIPTS)/gotest.sh -race -timeout 25m ./...
 
 soak: ## run the drills at full size; takes its time
 	@$(SCRIPTS)/deps.sh test
