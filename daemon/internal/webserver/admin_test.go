@@ -369,7 +369,7 @@ func TestAVeryLongListIsCut(t *testing.T) {
 		w.fake.add(transporter.Session{User: "ann"})
 	}
 	body := w.do("GET", "/fragments/admin/sessions", nil, cookie("__Host-fastx", w.login("boss"))).want(t, 200).body
-	if n := strings.Count(body, "<li class=\"card session"); n != maxShown || !strings.Contains(body, "The first 200 of 205 sessions") {
+	if n := strings.Count(body, "<li class=\"card one"); n != maxShown || !strings.Contains(body, "The first 200 of 205 sessions") {
 		t.Errorf("%d are shown", n)
 	}
 }

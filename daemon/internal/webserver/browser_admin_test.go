@@ -114,11 +114,11 @@ func TestABrowserFindsAndMessagesASession(t *testing.T) {
 			Node: []string{"gpu-2.cluster.example", "gpu-3.cluster.example", "gpu-2.cluster.example", "old"}[i]})
 	}
 	b := signedIn(t, w, "/admin/sessions")
-	b.Until(`document.querySelectorAll('.session').length == 4 && document.querySelector('#filter button').hidden`)
+	b.Until(`document.querySelectorAll('.one').length == 4 && document.querySelector('#filter button').hidden`)
 	b.Shoot("admin-sessions")
 	wide(t, b, "the page of everyone's sessions")
 	b.Fill("#f-user", "ann")
-	b.Until(`document.querySelectorAll('.session').length == 2 && location.search == '?user=ann'`)
+	b.Until(`document.querySelectorAll('.one').length == 2 && location.search == '?user=ann'`)
 	b.Until(`document.activeElement.id == 'f-user' && document.querySelector('.tally').textContent == '2 of 4 sessions'`)
 
 	news := w.events(t, "", bearer(w.login("boss")))
@@ -140,7 +140,7 @@ func TestABrowserFindsAndMessagesASession(t *testing.T) {
 	b.Click(`[data-end]`)
 	b.Until(`document.querySelector('#confirm').open && document.querySelector('#confirm-title').textContent == 'End “Simulation” of ann?'`)
 	b.Click(`#confirm [value=yes]`)
-	b.Until(`document.querySelectorAll('.session.ended').length == 2`)
+	b.Until(`document.querySelectorAll('.one.ended').length == 2`)
 	b.WantNoComplaints()
 }
 

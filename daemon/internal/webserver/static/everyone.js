@@ -11,7 +11,7 @@ document.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (!button) return;
   const { end, remove, tell } = button.dataset;
-  const { title, user } = button.closest('.session')?.dataset ?? {};
+  const { title, user } = button.closest('.one')?.dataset ?? {};
   if (end) {
     confirmed(button, { title: t('end-of', title, user), lead: t('end-of.lead', user), yes: t('end-of.yes'), danger: true }, () => terminate(end));
   }
