@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -155,10 +157,18 @@ func (n *node) xservers(t *testing.T) map[string]int {
 	return found
 }
 
-// reconnect reads the first bytes of a session's display.
+// reconnect reads the first bytes of a session's display, as soon as there is a way to it.
 func (n *api) reconnect(t *testing.T, id string) {
 	t.Helper()
-	conn := n.Display(id)
+	var conn net.Conn
+	n.Await("the display to be there again", func() error {
+		c, status, err := n.TryDisplay(id, n.bearer(), "")
+		if err != nil && status != http.StatusServiceUnavailable { // which says: try again, as the page does
+			t.Fatalf("session %s: status %d: %v", id, status, err)
+		}
+		conn = c
+		return err
+	})
 	defer conn.Close()
 	hello := make([]byte, len(rfbVersion))
 	if _, err := io.ReadFull(conn, hello); err != nil || string(hello) != rfbVersion {
