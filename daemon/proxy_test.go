@@ -330,6 +330,8 @@ func (p *proxy) browse(t *testing.T, id string) *browsertest.Tab {
 	t.Helper()
 	b := browsertest.Open(t, *shots)
 	b.Go(p.URL + "/sessions/" + id)
+	// A session that the browser resizes loses viewers like ours, which cannot follow.
+	browsertest.Evaluate[bool](b, `localStorage.setItem('fit', 'no'), true`)
 	b.Fill("#username", p.User)
 	b.Fill("#password", p.Password+"\r")
 	b.Until(`document.body.dataset.connected && document.querySelector('canvas')`)
