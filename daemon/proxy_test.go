@@ -4,21 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"image"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -27,7 +19,6 @@ import (
 	"time"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/browsertest"
-	"github.com/fastx-kit/fastx-kit/daemon/internal/rfb"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 )
 
@@ -50,74 +41,6 @@ type proxy struct {
 	log    bytes.Buffer
 	mu     sync.Mutex
 	reload func() error
-}
-
-// document is the one fenced block of a language in a file of this folder.
-func document(t testing.TB, file, language string) string {
-	t.Helper()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(data), -1)
-	if len(m) != 1 {
-		t.Fatalf("%s has %d blocks of %s", file, len(m), language)
-	}
-	return m[0][1]
-}
-
-// adapt replaces what a test has to be different in; all of it has to stand in the document.
-func adapt(t testing.TB, text string, changes ...string) string {
-	t.Helper()
-	for i := 0; i < len(changes); i += 2 {
-		if !strings.Contains(text, changes[i]) {
-			t.Fatalf("PROXY.md no longer holds %q", changes[i])
-		}
-		text = strings.ReplaceAll(text, changes[i], changes[i+1])
-	}
-	return text
-}
-
-// freeAddress is one of loopback's that nobody listens on.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
-// keyPair writes a certificate and its key, each alone and both in one file.
-func keyPair(t testing.TB, dir string) (cert, key, both string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
-	write := func(name string, data []byte) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	return write("cert.pem", certPEM), write("key.pem", keyPEM), write("both.pem", append(certPEM, keyPEM...))
 }
 
 // startBehind starts a node as PROXY.md says, and a proxy in front of it.
@@ -288,18 +211,33 @@ func (v *liveViewer) alive(t *testing.T, when string) {
 	if err := v.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
-	for {
-		if err := v.Request(false); err != nil {
-			t.Fatalf("%s: ask for the screen: %v", when, err)
-		}
-		_, err := v.Update()
-		if err == nil {
-			return
-		}
-		if !errors.Is(err, rfb.ErrResized) { // a browser fits the screen into its window
-			t.Fatalf("%s: the screen does not come: %v", when, err)
-		}
-		v.Screen = image.NewRGBA(v.Client.Screen())
+	if err := v.Request(false); err != nil {
+		t.Fatalf("%s: ask for the screen: %v", when, err)
+	}
+	if _, err := v.Update(); err != nil {
+		t.Fatalf("%s: the screen does not come: %v", when, err)
+	}
+}
+
+// rest leaves a display alone as a viewer does: it reads, which answers pings, and nothing comes until
+// in the end it asks for a pixel.
+func (v *liveViewer) rest(t *testing.T, d time.Duration) {
+	t.Helper()
+	if err := v.conn.SetReadDeadline(time.Now().Add(d + patience)); err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan error, 1)
+	go func() { _, err := v.Update(); read <- err }()
+	select {
+	case err := <-read:
+		t.Fatalf("a quiet display was not left alone: %v", err)
+	case <-time.After(d):
+	}
+	if err := v.requestPixel(); err != nil {
+		t.Fatalf("after %s without a word: %v", d, err)
+	}
+	if err := <-read; err != nil {
+		t.Fatalf("after %s without a word: %v", d, err)
 	}
 }
 
@@ -315,7 +253,7 @@ func (p *proxy) drill(t *testing.T, n *node) {
 	v.alive(t, "at first")
 	b := p.browse(t, s.ID)
 
-	<-time.After(quiet())
+	v.rest(t, quiet())
 	v.alive(t, "after a while without a word")
 
 	p.Reload()
@@ -339,6 +277,8 @@ func (p *proxy) browse(t *testing.T, id string) *browsertest.Tab {
 	t.Helper()
 	b := browsertest.Open(t, *shots)
 	b.Go(p.URL + "/sessions/" + id)
+	// A browser that fits the session into its window would break the quiet.
+	browsertest.Evaluate[bool](b, `localStorage.setItem('fit', 'no'), true`)
 	b.Fill("#username", p.User)
 	b.Fill("#password", p.Password+"\r")
 	b.Until(`document.body.dataset.connected && document.querySelector('canvas')`)
