@@ -85,6 +85,7 @@ func reportFirstPixel(n *node, ours, theirs *browsertest.Tab, peer string) {
 			theirs.Go("about:blank")
 			theirs.Go(peer)
 		}))
+		ours.Go("about:blank") // a page whose session ends goes elsewhere, which would cut the next visit short
 		for _, s := range n.Sessions() {
 			if s.App != "" {
 				n.Call(n.Token(), "DELETE", "/api/v1/sessions/"+s.ID, nil, nil)
