@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -110,7 +111,7 @@ func untilPixel(t testing.TB, b *browsertest.Tab, act func()) float64 {
 }
 
 // typingTimes presses a key so many times and measures in the page itself, from the key's event to
-// the changed pixel, in ms.
+// the changed pixel, in ms; -1 is a key whose picture did not come.
 const typingTimes = `(async (count) => {
 	const canvas = document.querySelector('canvas'), context = canvas.getContext('2d');
 	const pixel = () => context.getImageData(canvas.width >> 2, canvas.height >> 2, 1, 1).data.join();
@@ -122,10 +123,10 @@ const typingTimes = `(async (count) => {
 		press('keydown');
 		press('keyup');
 		while (pixel() === before) {
-			if (performance.now() - begin > 20000) throw new Error('no pixel changes');
+			if (performance.now() - begin > 3000) break;
 			await soon();
 		}
-		times.push(performance.now() - begin);
+		times.push(pixel() === before ? -1 : performance.now() - begin);
 	}
 	return times;
 })(%d)`
@@ -136,18 +137,28 @@ func reportTyping(ours, theirs *browsertest.Tab, url, peer string) {
 	theirs.Go("about:blank")
 	theirs.Go(peer)
 	var took [2][]float64
+	var missed [2]int
 	ours.Until(pixelThere)
 	theirs.Until(pixelThere)
 	for range rounds(10) {
 		for i, b := range []*browsertest.Tab{ours, theirs} {
-			took[i] = append(took[i], browsertest.Evaluate[[]float64](b, fmt.Sprintf(typingTimes, rounds(20)))...)
+			for _, t := range browsertest.Evaluate[[]float64](b, fmt.Sprintf(typingTimes, rounds(20))) {
+				if t < 0 {
+					missed[i]++
+				} else {
+					took[i] = append(took[i], t)
+				}
+			}
 		}
 	}
 	o, p := middle(took[0]), middle(took[1])
-	line("page_typing_echo_ms", o, p, fmt.Sprintf("extra=%+.2fms peer-is=novnc-through-websockify", o-p))
+	line("page_typing_echo_ms", o, p, fmt.Sprintf("extra=%+.2fms missed=%d peer-missed=%d peer-is=novnc-through-websockify", o-p, missed[0], missed[1]))
 }
 
 func middle(v []float64) float64 {
+	if len(v) == 0 {
+		return math.NaN()
+	}
 	slices.Sort(v)
 	return v[len(v)/2]
 }
