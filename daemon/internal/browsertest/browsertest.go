@@ -46,7 +46,7 @@ func Open(t testing.TB, shots string) *Tab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.IgnoreCertErrors, chromedp.Env("TMPDIR="+temp))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.IgnoreCertErrors, chromedp.Env("TMPDIR="+temp), chromedp.ModifyCmdFunc(steady))
 	alloc, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, leave := chromedp.NewContext(alloc)
 	t.Cleanup(func() {
@@ -111,9 +111,6 @@ func (b *Tab) WantNoComplaints(expected ...string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, c := range b.complaints {
-		if strings.Contains(c, networkChanged) {
-			continue
-		}
 		if !slices.ContainsFunc(expected, func(e string) bool { return strings.Contains(c, e) }) {
 			b.t.Errorf("the browser complains: %s", c)
 		}
@@ -129,23 +126,8 @@ func (b *Tab) Do(actions ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// networkChanged is what the browser says of every request under way when this machine gains or loses
-// a network, as it does whenever another test starts or removes a container. It is no fault of the page.
-const networkChanged = "ERR_NETWORK_CHANGED"
-
 // Go opens a page.
-func (b *Tab) Go(url string) {
-	b.t.Helper()
-	for deadline := time.Now().Add(patience); ; {
-		err := chromedp.Do(b.ctx, chromedp.Navigate(url))
-		if err == nil {
-			return
-		}
-		if !strings.Contains(err.Error(), networkChanged) || time.Now().After(deadline) {
-			b.t.Fatal(err)
-		}
-	}
-}
+func (b *Tab) Go(url string) { b.t.Helper(); b.Do(chromedp.Navigate(url)) }
 
 // Click clicks on the element that a CSS selector names.
 func (b *Tab) Click(selector string) { b.t.Helper(); b.Do(chromedp.Click(chromedp.CSS(selector))) }
