@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +18,10 @@ const (
 	eventBuffer = 256
 	// streamsPerUser is how many a user may have open at once.
 	streamsPerUser = 16
+	// messageKept is for how long who opens a stream is told a message that was said before: another
+	// page, or a network that was away, is no reason to miss it. There are messagesKept at most.
+	messageKept  = 10 * time.Minute
+	messagesKept = 32
 )
 
 // hub hands news to the streams of those who may hear them.
@@ -24,6 +29,13 @@ type hub struct {
 	mu      sync.Mutex
 	streams map[*stream]struct{}
 	perUser map[string]int
+	said    []said // the oldest first
+}
+
+// said is a message and when it came.
+type said struct {
+	transporter.Message
+	at time.Time
 }
 
 // stream is one reader of events.
@@ -53,7 +65,34 @@ func (h *hub) join(who *caller, all bool) (*stream, error) {
 	}
 	h.streams[s] = struct{}{}
 	h.perUser[s.user]++
+	h.forget(time.Now())
+	for _, m := range h.said {
+		if s.hearsMessage(m.Message) {
+			s.out <- event("message", newMessageEvent(m.Message))
+		}
+	}
 	return s, nil
+}
+
+// say tells a message to those who may see its session, whatever list they asked for: who looks at
+// somebody else's session is to read what is said there.
+func (h *hub) say(m transporter.Message) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	h.said = append(h.said, said{m, now})
+	h.forget(now)
+	h.tellLocked("message", newMessageEvent(m), func(s *stream) bool { return s.hearsMessage(m) })
+}
+
+func (s *stream) hearsMessage(m transporter.Message) bool {
+	return m.Session == "" || s.seesAll || s.user == m.User
+}
+
+// forget drops messages that are old or too many. h.mu is held.
+func (h *hub) forget(now time.Time) {
+	h.said = slices.DeleteFunc(h.said, func(m said) bool { return now.Sub(m.at) > messageKept })
+	h.said = slices.Delete(h.said, 0, max(0, len(h.said)-messagesKept))
 }
 
 func (h *hub) leave(s *stream) {
@@ -87,24 +126,36 @@ func (h *hub) dropToken(id string) {
 func (h *hub) tell(name string, v any, hears func(*stream) bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var event []byte
+	h.tellLocked(name, v, hears)
+}
+
+// tellLocked is tell for who holds h.mu.
+func (h *hub) tellLocked(name string, v any, hears func(*stream) bool) {
+	var news []byte
 	for s := range h.streams {
 		if !hears(s) {
 			continue
 		}
-		if event == nil {
-			data, err := json.Marshal(v)
-			if err != nil {
+		if news == nil {
+			if news = event(name, v); news == nil {
 				return
 			}
-			event = fmt.Appendf(nil, "event: %s\ndata: %s\n\n", name, data)
 		}
 		select {
-		case s.out <- event:
+		case s.out <- news:
 		default:
 			h.drop(s)
 		}
 	}
+}
+
+// event is news as a stream of events has them; nil if they cannot be encoded.
+func event(name string, v any) []byte {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil
+	}
+	return fmt.Appendf(nil, "event: %s\ndata: %s\n\n", name, data)
 }
 
 // sessionEvent is a session's news. Gone says that it is no longer listed.

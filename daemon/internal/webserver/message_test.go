@@ -2,8 +2,12 @@ package webserver
 
 import (
 	"encoding/json"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 )
@@ -41,9 +45,7 @@ func TestAMessageOfAnotherReleaseIsNotPassedOn(t *testing.T) {
 	w := newWorld(t, nil)
 	ann := w.events(t, "", bearer(w.login("ann")))
 	for _, said := range []string{strings.Repeat("x", 501), "two\nlines", "last"} {
-		if err := transporter.Publish(w.fake.news, transporter.MessageSaid, transporter.Message{Text: said, From: "x"}); err != nil {
-			t.Fatal(err)
-		}
+		w.say(transporter.Message{Text: said, From: "x"})
 	}
 	if _, data := ann.next(); !strings.Contains(data, "last") {
 		t.Errorf("heard %s", data)
@@ -58,4 +60,58 @@ func TestTooManyMessagesSayWhenToComeAgain(t *testing.T) {
 	if a.Header.Get("Retry-After") != "7" {
 		t.Errorf("Retry-After is %q", a.Header.Get("Retry-After"))
 	}
+}
+
+// TestWhoComesLaterHearsWhatWasSaid opens streams after messages: those of the last minutes, those that
+// their readers may hear, and not more of them than a page can show.
+func TestWhoComesLaterHearsWhatWasSaid(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub()
+		heard := func(who *caller) []string {
+			s, err := h.join(who, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer h.leave(s)
+			var texts []string
+			for range len(s.out) {
+				_, data, _ := strings.Cut(string(<-s.out), "data: ")
+				var m messageEvent
+				if err := json.Unmarshal([]byte(data), &m); err != nil {
+					t.Fatal(err)
+				}
+				texts = append(texts, m.Text)
+			}
+			return texts
+		}
+		want := func(who *caller, texts ...string) {
+			t.Helper()
+			if got := heard(who); !slices.Equal(got, texts) {
+				t.Errorf("%s hears %q, want %q", who.User, got, texts)
+			}
+		}
+		ann, lim, mia := of("ann"), of("lim"), of("mia", transporter.ActAll)
+		h.say(transporter.Message{Session: "1", User: "lim", Text: "to lim"})
+		time.Sleep(messageKept - time.Second)
+		h.say(transporter.Message{Text: "to all"})
+		want(ann, "to all")
+		want(lim, "to lim", "to all")
+		want(mia, "to lim", "to all")
+		time.Sleep(2 * time.Second)
+		want(lim, "to all")
+		for i := range messagesKept {
+			h.say(transporter.Message{Text: strconv.Itoa(i)})
+		}
+		if got := heard(ann); len(got) != messagesKept || got[0] != "0" {
+			t.Errorf("of too many are heard %q", got)
+		}
+		time.Sleep(messageKept + time.Second)
+		want(ann)
+	})
+}
+
+// of is a user who may do this.
+func of(user string, may ...transporter.Action) *caller {
+	return &caller{Identity: transporter.Identity{User: user, May: may}}
 }

@@ -2,13 +2,17 @@ package webserver
 
 import (
 	"context"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/browsertest"
@@ -34,27 +38,31 @@ func openViewer(t *testing.T) (*world, *browsertest.Tab, *screen, transporter.Se
 	return w, b, seen, s
 }
 
-// newsOf is a session's news with what other releases may add to it.
-type newsOf struct {
-	transporter.Session
-	Clipboard string         `json:"clipboard,omitempty"`
-	Warning   map[string]any `json:"warning,omitempty"`
-}
-
 // TestTheViewerTellsWhatIsToBeKnown sends a viewer a warning, and words of an administrator.
 func TestTheViewerTellsWhatIsToBeKnown(t *testing.T) {
 	t.Parallel()
 	w, b, _, s := openViewer(t)
-	mine := func(st *stream) bool { return st.user == "ann" }
-	w.ws.events.tell("session", newsOf{Session: s, Warning: map[string]any{"at": time.Now().Add(5 * time.Minute), "text": "Nobody has typed for long: this session ends in"}}, mine)
+	s.Warning = &transporter.Warning{At: time.Now().Add(5 * time.Minute), Text: "Nobody has typed for long: this session ends in"}
+	w.tell(w.fake.add(s), false)
 	b.Until(`!document.querySelector('#warning').hidden && /^4:\d\d$/.test(document.querySelector('#warning .left').textContent)`)
-	w.ws.events.tell("message", map[string]any{"text": `The node goes down at noon. <b onclick="x()">Save</b>`, "from": "boss", "at": time.Now()}, mine)
-	w.ws.events.tell("message", map[string]any{"text": "for another session", "session": "0123456789abcdef"}, mine)
-	b.Until(`document.querySelector('.banner').textContent.startsWith('From boss: The node goes down at noon. <b onclick')`)
+	w.say(transporter.Message{Text: `The node goes down at noon. <b onclick="x()">Save</b>`, From: "boss", At: time.Now()})
+	w.say(transporter.Message{Text: "for another session", Session: "0123456789abcdef", User: "ann", At: time.Now()})
+	told := `document.querySelector('.banner').textContent.startsWith('From boss: The node goes down at noon. <b onclick')`
+	b.Until(told)
 	b.Shoot("viewer-told")
+	b.Go(w.url + "/sessions/" + s.ID) // who changes the page has not read it yet
+	b.Until(told)
+	list := b.Another()
+	list.Go(w.url)
+	list.Until(`document.querySelectorAll('.banner').length == 2`)
 	b.Click(".banner button")
-	b.Until(`document.querySelectorAll('.banner').length == 0`)
-	w.ws.events.tell("session", newsOf{Session: s}, mine)
+	for tab, left := range map[*browsertest.Tab]string{b: "0", list: "1"} {
+		tab.Until(`document.querySelectorAll('.banner').length == ` + left)
+	}
+	list.Go(w.url)
+	list.Until(`document.querySelector('.banner').textContent.includes('for another session') && document.querySelectorAll('.banner').length == 1`)
+	s.Warning = nil
+	w.tell(w.fake.add(s), false)
 	b.Until(`document.querySelector('#warning').hidden`)
 	s.State, s.Reason = transporter.Ended, "ended after 30m without input"
 	w.fake.add(s)
@@ -71,7 +79,8 @@ func TestTheClipboardKeepsItsDirection(t *testing.T) {
 	for way, want := range map[string]string{
 		"": "send copy write", "bidirectional": "send copy write", "local-to-remote": "send write", "remote-to-local": "copy", "disabled": "none",
 	} {
-		w.ws.events.tell("session", newsOf{Session: s, Clipboard: way}, func(*stream) bool { return true })
+		s.Clipboard = way
+		w.tell(w.fake.add(s), false)
 		b.Until(`(document.querySelector('#clip').hidden ? 'none' : [['send', !document.querySelector('#clip-send').hidden], ['copy', !document.querySelector('#clip-copy').hidden],
 			['write', !document.querySelector('#clip-text').readOnly]].filter(([, on]) => on).map(([name]) => name).join(' ')) == '` + want + `'`)
 	}
@@ -95,6 +104,35 @@ func TestTheViewerRemembersItsSettings(t *testing.T) {
 	b.Until(`document.querySelector('#clipboard').open`)
 	b.Shoot("viewer-clipboard")
 	b.WantNoComplaints("willReadFrequently")
+}
+
+// TestAViewerTriesAgain meets a display that says nothing, and a program that comes without one of its parts.
+func TestAViewerTriesAgain(t *testing.T) {
+	t.Parallel()
+	w, b, seen, s := openViewer(t)
+	var calls atomic.Int32
+	w.fake.mu.Lock()
+	w.fake.rfb = func(c net.Conn) {
+		if calls.Add(1) > 1 {
+			seen.serve(c)
+			return
+		}
+		_, _ = io.Copy(io.Discard, c) // until the page gives up
+	}
+	w.fake.mu.Unlock()
+	block := func(pattern ...*network.BlockPattern) {
+		browsertest.Tell(b, network.SetBlockedURLs, network.SetBlockedURLsParams{URLPatterns: pattern})
+	}
+	browsertest.Tell(b, network.Enable, network.EnableParams{})
+	block(&network.BlockPattern{URLPattern: "*://*:*/*/meter.js", Block: true})
+	b.Go(w.url + "/sessions/" + s.ID)
+	b.Until(`sessionStorage.getItem('tries') == '2'`)
+	block()
+	b.Until(`document.body.dataset.connected && sessionStorage.getItem('tries') == null`)
+	if n := calls.Load(); n != 2 {
+		t.Errorf("connected %d times, want 2", n)
+	}
+	b.WantNoComplaints("willReadFrequently", "BLOCKED_BY_CLIENT")
 }
 
 // TestTheKeyboardCanBeHadAndLeft goes to full screen, where the session gets every key, and leaves with three keys.
@@ -124,17 +162,12 @@ func TestACardWarns(t *testing.T) {
 	s := w.fake.add(transporter.Session{User: "ann", App: "xterm", Name: "Night run", State: transporter.Starting})
 	b.Do(chromedp.Navigate(w.url), chromedp.SendKeys(chromedp.CSS("#username"), "ann"), chromedp.SendKeys(chromedp.CSS("#password"), password+"\r"))
 	b.Until(`document.querySelector('.cards .session') && document.querySelector('.session .warning').hidden`)
-	// The list as a release draws it whose sessions have warnings.
-	b.Do(chromedp.Evaluate[chromedp.Void](`(() => { const real = window.fetch; window.fetch = async (...args) => {
-		const response = await real(...args);
-		if (!String(args[0]).startsWith('/fragments/sessions')) return response;
-		const warning = JSON.stringify({ at: new Date(Date.now() + 299_000), text: 'Ends soon:' }).replaceAll('"', '&#34;');
-		return new Response((await response.text()).replace('data-session="{', 'data-session="{&#34;warning&#34;:' + warning + ','));
-	}; })()`))
+	s.Warning = &transporter.Warning{At: time.Now().Add(299 * time.Second), Text: "Ends soon:"}
+	w.fake.add(s)
 	w.tell(s, false)
 	b.Until(`/^Ends soon: 4:\d\d$/.test(document.querySelector('.session .warning:not([hidden])').textContent)`)
 	b.Shoot("home-warning")
-	w.ws.events.tell("message", map[string]any{"text": "Welcome back."}, func(*stream) bool { return true })
+	w.say(transporter.Message{Text: "Welcome back.", At: time.Now()})
 	b.Until(`document.querySelector('.banner').textContent.startsWith('From an administrator: Welcome back.')`)
 	b.WantNoComplaints("401")
 }

@@ -374,6 +374,14 @@ func await(t testing.TB, what string, ok func() bool) {
 }
 
 // tell publishes a session's news as its launcher would.
+// say publishes a message as a launcher does.
+func (w *world) say(m transporter.Message) {
+	w.t.Helper()
+	if err := transporter.Publish(w.fake.news, transporter.MessageSaid, m); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 func (w *world) tell(s transporter.Session, gone bool) {
 	w.t.Helper()
 	if err := transporter.Publish(w.fake.news, transporter.SessionChanged, transporter.SessionNews{Node: thisNode, Session: s, Gone: gone}); err != nil {

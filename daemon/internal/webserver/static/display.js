@@ -18,6 +18,7 @@ let meter;
 let picture; // the canvas that noVNC draws on
 let failures = 0;
 let timer; // until the next try
+let late; // runs out on a connection that does not come about
 let opening = false;
 
 /** Waits until the session runs, then connects. One that has ended has another page. */
@@ -31,8 +32,7 @@ async function open() {
     await untilItRuns();
     connect();
   } catch (failure) {
-    if (failure.status === 401 || failure.status === 404) location.reload();
-    else retry(failure.message);
+    if (!giveUp(failure)) retry(failure.message);
   } finally {
     opening = false;
   }
@@ -62,6 +62,22 @@ function learn(session) {
   warn(find('warning'), session.warning);
 }
 
+/** Asks for what happened while nobody listened. */
+async function catchUp() {
+  try {
+    learn(await call('GET', path));
+  } catch (failure) {
+    giveUp(failure);
+  }
+}
+
+/** Somebody who is signed out, or whose session is gone, has another page. */
+function giveUp({ status }) {
+  const over = status === 401 || status === 404;
+  if (over) location.reload();
+  return over;
+}
+
 listen('', {
   session: (session) => {
     if (session.id !== id) return;
@@ -69,7 +85,7 @@ listen('', {
     learn(session);
     wake();
   },
-  open: () => { if (timer) open(); }, // the server is back
+  open: () => (timer ? open() : catchUp()), // the server is back
   concerns: (said) => !said.session || said.session === id,
 });
 
@@ -82,12 +98,14 @@ function connect() {
   rfb.showDotCursor = true;
   choose(localStorage.getItem('quality') ?? 'auto');
   fit(wanted());
+  late = setTimeout(() => channel.abandon(), 10_000);
   rfb.addEventListener('connect', () => connected(channel));
   rfb.addEventListener('disconnect', disconnected);
   rfb.addEventListener('securityfailure', (event) => veil(t('display.refused', event.detail.reason ?? t('display.no-reason'))));
 }
 
 function connected(channel) {
+  clearTimeout(late);
   failures = 0;
   veil('');
   find('still').replaceChildren();
@@ -104,6 +122,7 @@ function connected(channel) {
 
 /** The picture stays, dimmed, until a new one comes. */
 function disconnected() {
+  clearTimeout(late);
   delete document.body.dataset.connected;
   find('status').textContent = '';
   rfb = undefined;

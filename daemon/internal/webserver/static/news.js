@@ -27,29 +27,46 @@ export function listen(query, hear) {
 
 const banners = () => document.getElementById('banners');
 
+// A new page, or a stream that was cut, hears again what was said lately. What somebody has dismissed
+// stays away, in every tab.
+const dismissed = () => JSON.parse(localStorage.getItem('dismissed') ?? '[]');
+
 /** Shows what an administrator says until it is dismissed. */
-function word({ text, from }) {
+function word({ text, from, at, session }) {
+  const key = [at, from, session].join(' ');
+  if (dismissed().includes(key) || shown(key)) return;
   const body = document.createElement('p');
   const who = document.createElement('strong');
+  const when = document.createElement('time');
   who.textContent = from ? t('message.from', from) : t('message');
-  body.append(who, ' ', text);
-  banners()?.append(banner(body));
+  when.dateTime = at;
+  when.textContent = new Date(at).toLocaleTimeString(document.documentElement.lang, { timeStyle: 'short' });
+  body.append(who, ' ', text, ' ', when);
+  banners()?.append(banner(body, key));
 }
 
-function banner(body) {
+const shown = (key) => Array.from(banners()?.children ?? []).find((box) => box.dataset.key === key);
+
+function banner(body, key) {
   const box = document.createElement('div');
   const close = document.createElement('button');
   box.className = 'banner';
+  box.dataset.key = key;
   close.type = 'button';
   close.className = 'quiet';
   close.textContent = t('dismiss');
   close.addEventListener('click', () => {
     box.remove();
+    localStorage.setItem('dismissed', JSON.stringify([...dismissed(), key].slice(-100)));
     document.querySelector('canvas, h1 a, h1')?.focus();
   });
   box.append(body, close);
   return box;
 }
+
+window.addEventListener('storage', ({ key }) => {
+  if (key === 'dismissed') for (const gone of dismissed()) shown(gone)?.remove();
+});
 
 /** A span of time such as 4:05, or 1:04:05. */
 export function clock(milliseconds) {
