@@ -127,7 +127,7 @@ func adminError(err error) error {
 func adminSession(s transporter.Session) admin.Session {
 	return admin.Session{ID: s.ID, Name: s.Name, User: s.User, Node: s.Node, App: s.App, Command: s.Command,
 		Geometry: s.Geometry, State: string(s.State), Reason: s.Reason, Created: s.Created, Started: s.Started,
-		Clients: s.Clients, Params: s.Params, Clipboard: s.Clipboard, Warning: (*admin.Warning)(s.Warning)}
+		Clients: s.Clients, Params: s.Params, MaxGeometry: s.MaxGeometry, Clipboard: s.Clipboard, Warning: (*admin.Warning)(s.Warning)}
 }
 
 func convert[A, B any](in []A, f func(A) B) []B {

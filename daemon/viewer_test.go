@@ -225,7 +225,8 @@ func dullRedShare(img image.Image) float64 {
 	return float64(red) / float64(bounds.Dx()*bounds.Dy())
 }
 
-// TestASessionFollowsTheWindow makes the window smaller and larger. A session with a limit keeps its size, and the page says so.
+// TestASessionFollowsTheWindow makes the window smaller and larger. A session with a limit follows up to that, and
+// the page says so.
 func TestASessionFollowsTheWindow(t *testing.T) {
 	t.Parallel()
 	n, b, _ := startViewer(t, "exec xterm")
@@ -249,12 +250,19 @@ func TestASessionFollowsTheWindow(t *testing.T) {
 		t.Fatal(out, errs)
 	}
 	limited := n.StartSession(map[string]any{"app": "small"})
-	b.Do(chromedp.Navigate(n.URL + "/sessions/" + limited.ID))
+	b.Go(n.URL + "/sessions/" + limited.ID)
 	b.connected()
 	b.Until(`document.querySelector('#fit').getAttribute('aria-pressed') == 'false'`) // as it was left
-	b.Do(chromedp.Click(chromedp.CSS("#fit")))
-	b.Until(`document.querySelector('#toast').textContent.includes('keeps its size')`)
-	b.Until(`document.querySelector('#fit').getAttribute('aria-pressed') == 'false' && document.querySelector('canvas').width == 640`)
+	b.look(500, 400, false)
+	b.Click("#fit")
+	b.Until(size(500, 400))
+	b.look(900, 700, false)
+	b.Until(`document.querySelector('canvas').width == 640 && document.querySelector('canvas').height == 480`)
+	for range 2 {
+		b.Click("#fit")
+	}
+	b.Until(`document.querySelector('#toast').textContent.includes('at most 640 × 480 pixels')`)
+	b.Until(`document.querySelector('#fit').getAttribute('aria-pressed') == 'true'`)
 	b.wantNoComplaints()
 	second.wantNoComplaints()
 }

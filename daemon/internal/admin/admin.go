@@ -185,8 +185,9 @@ type Session struct {
 	Clients  int               `json:"clients"`
 	Params   map[string]string `json:"params"`
 
-	Clipboard string   `json:"clipboard,omitempty"` // "bidirectional", "local-to-remote", "remote-to-local", "disabled"
-	Warning   *Warning `json:"warning,omitempty"`
+	MaxGeometry string   `json:"max_geometry,omitempty"` // the largest that viewers can make its screen
+	Clipboard   string   `json:"clipboard,omitempty"`    // "bidirectional", "local-to-remote", "remote-to-local", "disabled"
+	Warning     *Warning `json:"warning,omitempty"`
 }
 
 // Warning announces what a limit is about to do to a session.

@@ -49,9 +49,15 @@ const (
 	registry = "it is global state; make one and hand it on"
 )
 
-// wholeProcess are packages that are all there is in their process.
-var wholeProcess = map[string]string{
-	"daemon/internal/session/supervise": "it is fastxd-session, a process that does nothing else",
+// allowed are packages that may do what others may not: by the reason why others may not.
+var allowed = map[string]map[string]string{
+	process: {
+		"daemon/internal/session/supervise": "it is fastxd-session, a process that does nothing else",
+		"daemon/internal/browsertest":       "a test's process becomes a browser there",
+	},
+	env: {
+		"daemon/internal/browsertest": "the browser has that of the test",
+	},
 }
 
 // belowCmd: nothing below cmd reaches for what the process as a whole has.
@@ -106,7 +112,7 @@ func qualified(n ast.Node, names map[string]string) (from, name string) {
 
 func (p pkg) reaches(n ast.Node, names map[string]string) []string {
 	from, name := qualified(n, names)
-	if why, bad := ambient[from][name]; bad && !(why == process && wholeProcess[p.path] != "") {
+	if why, bad := ambient[from][name]; bad && allowed[why][p.path] == "" {
 		return []string{fmt.Sprintf("%s uses %s.%s: %s", p.at(n), from, name, why)}
 	}
 	call, ok := n.(*ast.CallExpr)

@@ -103,6 +103,7 @@ var layers = map[string]reasons{
 	},
 	"daemon/internal/rfb": {},
 	"daemon/internal/display": {
+		"daemon/internal/rfb":         "what viewers say is limited",
 		"daemon/internal/session":     "descriptors travel as they do from a supervisor",
 		"daemon/internal/transporter": "a rendezvous is part of the messages",
 		"github.com/coder/websocket":  "viewers come by WebSocket",
@@ -210,6 +211,7 @@ var layers = map[string]reasons{
 		"github.com/chromedp/cdproto/emulation": "dark, small and calm views",
 		"github.com/chromedp/cdproto/log":       "what the browser complains of",
 		"github.com/chromedp/cdproto/runtime":   "exceptions",
+		"golang.org/x/sys/unix":                 "a browser is kept from hearing of networks",
 	},
 
 	// Folders that later work fills keep the fixed libraries in go.mod.

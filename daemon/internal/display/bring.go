@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"net"
 	"os"
 	"sync"
@@ -20,16 +21,16 @@ type Delivery struct {
 	once sync.Once
 }
 
-// Bring takes the RFB connection to the webserver that waits at meet. The file is
-// closed in every case; the webserver has its own copy by then.
-func Bring(ctx context.Context, meet transporter.Rendezvous, rfb *os.File) (*Delivery, error) {
+// Bring takes the RFB connection to the webserver that waits at meet. Its viewer can make the screen
+// no larger than most, which may be zero for no limit. The file is closed in every case; the webserver has its own copy by then.
+func Bring(ctx context.Context, meet transporter.Rendezvous, rfb *os.File, most image.Point) (*Delivery, error) {
 	defer rfb.Close()
 	link, err := dial(ctx, meet)
 	if err != nil {
 		return nil, fmt.Errorf("bring the display to the webserver: %w", err)
 	}
 	stop := context.AfterFunc(ctx, func() { link.Close() })
-	err = greet(link, meet.Secret, rfb)
+	err = greet(link, hello{Secret: meet.Secret, Most: most}, rfb)
 	if !stop() {
 		err = errors.Join(context.Cause(ctx), err)
 	}
@@ -60,10 +61,10 @@ func dial(ctx context.Context, meet transporter.Rendezvous) (*session.Link, erro
 }
 
 // greet says the secret, hands the descriptor over and waits until it is taken.
-func greet(link *session.Link, secret string, rfb *os.File) error {
+func greet(link *session.Link, h hello, rfb *os.File) error {
 	link.SetReadDeadline(time.Now().Add(helloTimeout))
 	defer link.SetReadDeadline(time.Time{})
-	if err := link.Send(hello{Secret: secret}, rfb); err != nil {
+	if err := link.Send(h, rfb); err != nil {
 		return err
 	}
 	var w welcome

@@ -15,6 +15,7 @@ package display
 
 import (
 	"errors"
+	"image"
 	"time"
 )
 
@@ -34,7 +35,8 @@ func (o *Over) Error() string {
 
 // hello is the launcher's first line; the descriptor rides on it.
 type hello struct {
-	Secret string `json:"secret"`
+	Secret string      `json:"secret"`
+	Most   image.Point `json:"most,omitzero"` // the largest screen, in pixels; zero is no limit
 }
 
 // welcome is the lobby's answer: empty, or why the visit is refused.

@@ -2,6 +2,7 @@ package display_test
 
 import (
 	"context"
+	"image"
 	"io"
 	"log/slog"
 	"net"
@@ -60,7 +61,7 @@ func pair(t testing.TB) (net.Conn, *os.File) {
 func bring(t testing.TB, meet transporter.Rendezvous) (net.Conn, *display.Delivery) {
 	t.Helper()
 	server, file := pair(t)
-	d, err := display.Bring(context.Background(), meet, file)
+	d, err := display.Bring(context.Background(), meet, file, image.Point{})
 	if err != nil {
 		t.Fatalf("Bring: %v", err)
 	}

@@ -144,7 +144,7 @@ func (l *Lobby) meet(link *session.Link) error {
 	if err != nil {
 		return fmt.Errorf("what was handed over is no connection: %w", err)
 	}
-	if err := l.usher(h.Secret, link, rfb); err != nil {
+	if err := l.usher(h, link, rfb); err != nil {
 		rfb.Close()
 		return err
 	}
@@ -152,10 +152,10 @@ func (l *Lobby) meet(link *session.Link) error {
 }
 
 // usher gives the display to the visit with the secret, which is used up by it.
-func (l *Lobby) usher(secret string, link *session.Link, rfb net.Conn) error {
+func (l *Lobby) usher(h hello, link *session.Link, rfb net.Conn) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	visit := l.find(secret)
+	visit := l.find(h.Secret)
 	if visit == nil {
 		return errNoVisit
 	}
@@ -164,7 +164,7 @@ func (l *Lobby) usher(secret string, link *session.Link, rfb net.Conn) error {
 		return fmt.Errorf("the launcher left: %w", err)
 	}
 	link.SetReadDeadline(time.Time{})
-	visit.viewer <- newViewer(link, rfb)
+	visit.viewer <- newViewer(link, rfb, h.Most)
 	return nil
 }
 

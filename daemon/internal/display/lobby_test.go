@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"image"
 	"io"
 	"net"
 	"os"
@@ -59,7 +60,7 @@ func TestADisplayIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server, file := pair(t)
-			_, err := display.Bring(t.Context(), meet, file)
+			_, err := display.Bring(t.Context(), meet, file, image.Point{})
 			if err == nil || !strings.Contains(err.Error(), "nobody waits") {
 				t.Fatalf("error = %v, want that nobody waits", err)
 			}
@@ -78,7 +79,7 @@ func TestBringNamesWhatItCannotReach(t *testing.T) {
 		"nobody there":    {"unix", filepath.Join(t.TempDir(), "none"), "no such file"},
 	} {
 		_, file := pair(t)
-		_, err := display.Bring(t.Context(), transporter.Rendezvous{Network: c.network, Address: c.address}, file)
+		_, err := display.Bring(t.Context(), transporter.Rendezvous{Network: c.network, Address: c.address}, file, image.Point{})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error = %v, want %q in it", name, err, c.want)
 		}
@@ -104,7 +105,7 @@ func TestBringGivesUpWhenItsContextEnds(t *testing.T) {
 		cancel()
 		io.Copy(io.Discard, conn)
 	}()
-	if _, err := display.Bring(ctx, transporter.Rendezvous{Network: "unix", Address: path}, file); !errors.Is(err, context.Canceled) {
+	if _, err := display.Bring(ctx, transporter.Rendezvous{Network: "unix", Address: path}, file, image.Point{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error = %v, want context.Canceled", err)
 	}
 	ends(t, server)

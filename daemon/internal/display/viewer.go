@@ -2,10 +2,12 @@ package display
 
 import (
 	"errors"
+	"image"
 	"net"
 	"sync"
 	"time"
 
+	"github.com/fastx-kit/fastx-kit/daemon/internal/rfb"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
 )
 
@@ -24,9 +26,13 @@ type Viewer struct {
 	once   sync.Once
 }
 
-func newViewer(link *session.Link, rfb net.Conn) *Viewer {
+func newViewer(link *session.Link, conn net.Conn, most image.Point) *Viewer {
 	v := &Viewer{link: link, gone: make(chan struct{})}
-	v.RFB = &rfbConn{Conn: rfb, viewer: v}
+	c := &rfbConn{Conn: conn, viewer: v}
+	if most != (image.Point{}) {
+		c.limiter = rfb.NewLimiter(conn, most)
+	}
+	v.RFB = c
 	go v.listen()
 	return v
 }
@@ -58,7 +64,22 @@ func (v *Viewer) Close() error {
 // rfbConn knows why it ended.
 type rfbConn struct {
 	net.Conn
-	viewer *Viewer
+	viewer  *Viewer
+	limiter *rfb.Limiter // nil when the screen may have any size
+}
+
+// Write ends with an *Over when a viewer says what nobody understands, where that could hide
+// that it asks for too large a screen.
+func (c *rfbConn) Write(p []byte) (int, error) {
+	if c.limiter == nil {
+		return c.Conn.Write(p)
+	}
+	n, err := c.limiter.Write(p)
+	var broken *net.OpError
+	if err != nil && !errors.As(err, &broken) {
+		err = &Over{Reason: "the screen's size is limited and the viewer cannot be followed: " + err.Error()}
+	}
+	return n, err
 }
 
 // Read ends with an *Over.

@@ -87,7 +87,7 @@ func (e *entry) view(node string) transporter.Session {
 		ID: r.ID, Name: r.Name, User: r.User, Node: node, App: r.App, Command: r.Command, Geometry: r.Geometry,
 		State: e.life.State, Reason: e.life.Reason, Created: r.Created, Started: e.life.Started,
 		Clients: len(e.viewers), Params: params, Clean: r.Clean,
-		Clipboard: cmp.Or(r.Limits.Clipboard, session.Bidirectional), Warning: e.warning,
+		MaxGeometry: r.MaxGeometry, Clipboard: cmp.Or(r.Limits.Clipboard, session.Bidirectional), Warning: e.warning,
 	}
 }
 

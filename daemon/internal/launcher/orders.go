@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
+	"github.com/fastx-kit/fastx-kit/daemon/spec"
 )
 
 const (
@@ -126,6 +128,10 @@ func (l *Launcher) connect(ctx context.Context, req transporter.ConnectRequest) 
 
 func (l *Launcher) show(ctx context.Context, e *entry, meet transporter.Rendezvous) (*display.Delivery, error) {
 	defer l.expect(e)()
+	most, err := largest(&e.rec)
+	if err != nil {
+		return nil, err
+	}
 	p, err := l.awaitDisplay(ctx, e)
 	if err != nil {
 		return nil, err
@@ -136,11 +142,23 @@ func (l *Launcher) show(ctx context.Context, e *entry, meet transporter.Rendezvo
 	if err != nil {
 		return nil, transporter.Errorf(transporter.Unavailable, "the session's display cannot be opened: %s", err)
 	}
-	d, err := display.Bring(ctx, meet, file)
+	d, err := display.Bring(ctx, meet, file, most)
 	if err != nil {
 		return nil, transporter.Errorf(transporter.Unavailable, "%s", err)
 	}
 	return d, nil
+}
+
+// largest is the size that a session's screen may have; zero is no limit.
+func largest(rec *session.Record) (image.Point, error) {
+	if rec.MaxGeometry == "" {
+		return image.Point{}, nil
+	}
+	size, err := spec.ParseSize(rec.MaxGeometry)
+	if err != nil {
+		return image.Point{}, transporter.Errorf(transporter.Unavailable, "the session's record has a limit of the screen's size that cannot be read: %s", err)
+	}
+	return image.Pt(size.Width, size.Height), nil
 }
 
 // awaitDisplay returns the connection to the supervisor of a running session. It

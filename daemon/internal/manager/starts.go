@@ -22,7 +22,7 @@ type start struct {
 func (l *ledger) reserve(now time.Time, o ticket.Order, node, manager string) *start {
 	s := transporter.Session{
 		ID: o.Session, Name: o.Name, User: o.User, Node: node, App: o.App, Command: o.Command, Geometry: o.Geometry,
-		State: transporter.Pending, Created: now.UTC(), Params: o.Params, Clipboard: o.Limits.Clipboard,
+		State: transporter.Pending, Created: now.UTC(), Params: o.Params, MaxGeometry: o.MaxGeometry, Clipboard: o.Limits.Clipboard,
 	}
 	return l.note(&start{session: s, at: now, pending: true, manager: manager})
 }

@@ -259,6 +259,8 @@ type Session struct {
 	Params   map[string]string `json:"params"`
 	Clean    bool              `json:"clean,omitempty"` // started without the user's own start-up files
 
+	// MaxGeometry is the largest that viewers can make its screen, "WxH"; "" is no limit.
+	MaxGeometry string `json:"max_geometry,omitempty"`
 	// Clipboard is which way it may go: "bidirectional", "local-to-remote" (to the session),
 	// "remote-to-local" or "disabled". A node of an older version says nothing.
 	Clipboard string   `json:"clipboard,omitempty"`

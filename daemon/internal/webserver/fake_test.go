@@ -2,6 +2,7 @@ package webserver
 
 import (
 	"context"
+	"image"
 	"log/slog"
 	"maps"
 	"net"
@@ -405,7 +406,7 @@ func (f *fake) connect(ctx context.Context, r transporter.ConnectRequest) (trans
 	if err != nil {
 		return transporter.Empty{}, err
 	}
-	delivery, err := display.Bring(ctx, r.Meet, theirs)
+	delivery, err := display.Bring(ctx, r.Meet, theirs, image.Point{})
 	if err != nil {
 		ours.Close()
 		return transporter.Empty{}, err

@@ -69,18 +69,14 @@ func (s *supervisor) startX(number int) error {
 // xArgs are the X server's: a socket of our own instead of TCP, no security type because
 // nobody else reaches that socket, a cookie for the display, several viewers at a time, and no
 // blacklist, which would lock out the launcher when viewers leave early. It must not end with
-// its last client, nor blank the screen. A viewer may resize the screen unless there is a limit.
+// its last client, nor blank the screen. Viewers may resize it; who brings them keeps them to the record's limit.
 func xArgs(server string, rec *session.Record, display, size string) []string {
-	resize := "-AcceptSetDesktopSize=1"
-	if rec.MaxGeometry != "" {
-		resize = "-AcceptSetDesktopSize=0"
-	}
 	return append([]string{
 		server, display, "-displayfd", "3",
 		"-geometry", size, "-depth", "24", "-dpi", "96",
 		"-rfbunixpath", session.RFBSocket(rec.Dir), "-rfbunixmode", "0600", "-rfbport", "-1", "-nolisten", "tcp",
 		"-SecurityTypes", "None", "-auth", session.XauthFile(rec.Dir),
-		"-desktop", desktopName(rec), "-AlwaysShared", resize, "-UseBlacklist=0",
+		"-desktop", desktopName(rec), "-AlwaysShared", "-AcceptSetDesktopSize=1", "-UseBlacklist=0",
 		"-noreset", "-s", "0",
 		"-Log", "*:stderr:10", // or what the command said last would drown in statistics of each viewer
 	}, clipboardArgs(rec.Limits.Clipboard)...)

@@ -18,6 +18,7 @@ let meter;
 let picture; // the canvas that noVNC draws on
 let failures = 0;
 let timer; // until the next try
+let most = [Infinity, Infinity]; // the largest screen that the session may have
 let late; // runs out on a connection that does not come about
 let opening = false;
 
@@ -58,6 +59,7 @@ let wake = () => {};
 /** Takes over what is told of the session. */
 function learn(session) {
   if (session.state === 'ended') location.reload();
+  if (session.max_geometry) most = session.max_geometry.split('x').map(Number);
   clipboard.allow(session.clipboard);
   warn(find('warning'), session.warning);
 }
@@ -161,7 +163,7 @@ function shrink() {
   if (rfb.scaleViewport !== scale) rfb.scaleViewport = scale;
   find('size').textContent = `${picture.width} × ${picture.height}`;
 }
-new ResizeObserver(() => { shrink(); checkFit(); }).observe(screen);
+new ResizeObserver(shrink).observe(screen);
 const canvasChanges = new MutationObserver(shrink);
 
 // The session follows the window unless it was told not to, or the window is a phone's.
@@ -172,24 +174,32 @@ function fit(on) {
   if (rfb) rfb.resizeSession = on;
 }
 
+const near = (a, b) => Math.abs(a - b) < 2; // a window may have half a pixel
+const fits = () => near(picture.width, Math.min(screen.clientWidth, most[0])) && near(picture.height, Math.min(screen.clientHeight, most[1]));
+
 let checking;
-/** Says so when somebody wants a session as large as the window and it keeps its size. */
-function checkFit(asked = false) {
+/** Says so when somebody wants a session as large as the window and it is not. */
+function checkFit() {
   clearTimeout(checking);
   checking = setTimeout(() => {
     if (!rfb?.resizeSession || !picture) return;
-    const same = Math.abs(picture.width - screen.clientWidth) < 2 && Math.abs(picture.height - screen.clientHeight) < 2;
-    if (same) return;
-    fit(false);
-    if (asked) toast(t('display.fixed'));
+    if (!fits()) {
+      fit(false);
+      toast(t('display.fixed'));
+    } else if (screen.clientWidth > most[0] || screen.clientHeight > most[1]) toast(t('display.limited', most.join(' × ')));
   }, 2500);
 }
+
+// Several windows may show one session: it is as large as the one that somebody turns to.
+window.addEventListener('focus', () => {
+  if (rfb?.resizeSession && picture && !fits()) fit(true);
+});
 
 find('fit').addEventListener('click', () => {
   const on = find('fit').getAttribute('aria-pressed') !== 'true';
   localStorage.setItem('fit', on ? 'yes' : 'no');
   fit(on);
-  if (on) checkFit(true);
+  if (on) checkFit();
   rfb?.focus();
 });
 
