@@ -224,9 +224,13 @@ func (a *app) printSession(s admin.Session) error {
 	if a.json {
 		return a.printJSON(s)
 	}
+	geometry := dash(s.Geometry)
+	if s.MaxGeometry != "" {
+		geometry += ", at most " + s.MaxGeometry
+	}
 	rows := [][]string{
 		{"id", s.ID}, {"name", dash(s.Name)}, {"user", s.User}, {"node", dash(s.Node)}, {"app", dash(s.App)}, {"command", s.Command},
-		{"geometry", dash(s.Geometry)}, {"max geometry", dash(s.MaxGeometry)}, {"state", s.State}, {"reason", dash(s.Reason)},
+		{"geometry", geometry}, {"state", s.State}, {"reason", dash(s.Reason)},
 		{"created", moment(s.Created)}, {"started", moment(s.Started)}, {"clients", fmt.Sprint(s.Clients)},
 		{"clipboard", dash(s.Clipboard)},
 	}
