@@ -41,7 +41,7 @@ func TestALonelySessionEndsThoughTheDaemonIsKilled(t *testing.T) {
 	}
 	n.awaitWarning(s.ID, "the session ends, unless somebody connects: disconnect_timeout = 4s in performance/default.ini")
 	ended := n.AwaitState(s.ID, transporter.Ended)
-	if ended.Reason != "disconnect_timeout = 4s in performance/default.ini: nobody was connected" {
+	if ended.Reason != "ended by disconnect_timeout = 4s in performance/default.ini: nobody was connected" {
 		t.Errorf("the reason is %q", ended.Reason)
 	}
 	n.Await("the X server to be gone", func() error {
@@ -106,7 +106,7 @@ func TestAnIdleViewerIsDisconnected(t *testing.T) {
 	})
 	_, err = io.Copy(io.Discard, conn)
 	var closed websocket.CloseError
-	if !errors.As(err, &closed) || closed.Code != websocket.StatusNormalClosure || !strings.Contains(closed.Reason, "idle_timeout = 4s in performance/default.ini: nobody used the keyboard or mouse") {
+	if !errors.As(err, &closed) || closed.Code != websocket.StatusPolicyViolation || !strings.Contains(closed.Reason, "idle_timeout = 4s in performance/default.ini: nobody used the keyboard or mouse") {
 		t.Errorf("the viewer is told %v", err)
 	}
 	n.AwaitState(s.ID, transporter.Running)

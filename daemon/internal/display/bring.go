@@ -96,9 +96,14 @@ func (d *Delivery) listen() {
 // Done is closed when the viewer is gone, or was thrown out.
 func (d *Delivery) Done() <-chan struct{} { return d.done }
 
-// Close throws the viewer out and tells it why.
-func (d *Delivery) Close(reason string) {
-	d.link.Send(goodbye{Reason: reason}, nil)
+// Close ends the visit and tells the viewer why.
+func (d *Delivery) Close(reason string) { d.leave(goodbye{Reason: reason}) }
+
+// Refuse is Close for a viewer that is sent away while the session goes on: it is not to come again by itself.
+func (d *Delivery) Refuse(reason string) { d.leave(goodbye{Reason: reason, Refused: true}) }
+
+func (d *Delivery) leave(g goodbye) {
+	d.link.Send(g, nil)
 	d.end()
 }
 

@@ -23,8 +23,11 @@ import (
 const helloTimeout = 5 * time.Second
 
 // Over is how reading a Viewer's RFB connection ends: the launcher took the display
-// away or the session ended, for Reason, which may be empty.
-type Over struct{ Reason string }
+// away or the session ended, for Reason, which may be empty. One that is Refused need not come again by itself.
+type Over struct {
+	Reason  string
+	Refused bool
+}
 
 func (o *Over) Error() string {
 	if o.Reason == "" {
@@ -46,7 +49,8 @@ type welcome struct {
 
 // goodbye is the launcher's last word.
 type goodbye struct {
-	Reason string `json:"reason"`
+	Reason  string `json:"reason"`
+	Refused bool   `json:"refused,omitempty"`
 }
 
 var errNoVisit = errors.New("nobody waits for this display; the viewer has left or the secret is wrong")

@@ -47,8 +47,9 @@ type Stats struct {
 // Pump copies both ways between a viewer's WebSocket, opened without compression, and
 // an RFB connection until one of them ends or ctx is done, and closes both.
 //
-// The viewer is told why: 1000 with the reason when the session ended, 1001 when ctx is
-// done, or 1008 with the reason when a transporter.Error ended it, 1003 when it sent text, 1009 when it sent more than 1 MiB at once. The error is nil
+// The viewer is told why: 1000 with the reason when the session or its launcher ended, 1001 when ctx is
+// done, 1008 with the reason when it is refused, by a transporter.Error of ctx or an Over, and not to come
+// again by itself, 1003 when it sent text, 1009 when it sent more than 1 MiB at once. The error is nil
 // when the session ended or the viewer left in good order.
 func Pump(ctx context.Context, ws *websocket.Conn, rfb net.Conn) (Stats, error) {
 	p := &pump{ws: ws, rfb: rfb, every: pingEvery, patience: patience, over: make(chan struct{})}
@@ -108,6 +109,10 @@ func (p *pump) finish(code websocket.StatusCode, reason string, err error) {
 func (p *pump) sessionOver(err error) {
 	over := &Over{}
 	errors.As(err, &over)
+	if over.Refused {
+		p.finish(websocket.StatusPolicyViolation, over.Error(), over)
+		return
+	}
 	p.finish(websocket.StatusNormalClosure, over.Error(), nil)
 }
 

@@ -20,10 +20,10 @@ type Viewer struct {
 	// launcher or the X server has ended it.
 	RFB net.Conn
 
-	link   *session.Link
-	gone   chan struct{}
-	reason string // set before gone is closed
-	once   sync.Once
+	link *session.Link
+	gone chan struct{}
+	over Over // set before gone is closed
+	once sync.Once
 }
 
 func newViewer(link *session.Link, conn net.Conn, most image.Point) *Viewer {
@@ -45,7 +45,7 @@ func (v *Viewer) listen() {
 		file.Close()
 	}
 	if err == nil {
-		v.reason = g.Reason
+		v.over = Over(g)
 	}
 	close(v.gone)
 	v.Close()
@@ -68,30 +68,35 @@ type rfbConn struct {
 	limiter *rfb.Limiter // nil when the screen may have any size
 }
 
-// Write ends with an *Over when a viewer says what nobody understands, where that could hide
-// that it asks for too large a screen.
+// Write ends with an *Over, too. One that is Refused says what could hide that it asks for too large a screen.
 func (c *rfbConn) Write(p []byte) (int, error) {
 	if c.limiter == nil {
-		return c.Conn.Write(p)
+		n, err := c.Conn.Write(p)
+		return n, c.viewer.why(err)
 	}
 	n, err := c.limiter.Write(p)
-	var broken *net.OpError
-	if err != nil && !errors.As(err, &broken) {
-		err = &Over{Reason: "the screen's size is limited and the viewer cannot be followed: " + err.Error()}
+	if unread := (*rfb.UnreadableError)(nil); errors.As(err, &unread) {
+		return n, &Over{Reason: unread.Error(), Refused: true}
 	}
-	return n, err
+	return n, c.viewer.why(err)
 }
 
 // Read ends with an *Over.
 func (c *rfbConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	return n, c.viewer.why(err)
+}
+
+// why waits for the launcher's last word on why the connection to the X server ended, if it has.
+func (v *Viewer) why(err error) error {
 	if err == nil {
-		return n, nil
+		return nil
 	}
 	select {
-	case <-c.viewer.gone:
-		return n, &Over{Reason: c.viewer.reason}
+	case <-v.gone:
+		over := v.over
+		return &over
 	case <-time.After(lastWord):
-		return n, &Over{}
+		return &Over{}
 	}
 }

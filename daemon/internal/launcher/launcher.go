@@ -225,6 +225,9 @@ func (l *Launcher) work(ctx context.Context) {
 	}
 }
 
+// stopping is what viewers are told then; they may come again.
+const stopping = "the launcher is stopping"
+
 // leave stops listening and sends the viewers away; the sessions live on.
 func (l *Launcher) leave(ln *net.UnixListener) {
 	l.mu.Lock()
@@ -236,7 +239,7 @@ func (l *Launcher) leave(ln *net.UnixListener) {
 	}
 	l.mu.Unlock()
 	for _, v := range viewers {
-		v.Close("the launcher is stopping")
+		v.Close(stopping)
 	}
 	os.Remove(session.LauncherSocket(l.opts.Dirs.Run))
 }

@@ -51,13 +51,14 @@ func (l *Launcher) sendAway(e *entry, reason string) func() {
 	return func() {
 		for _, d := range leaving {
 			l.opts.Log.Info("disconnecting a viewer", "session", e.id, "reason", reason)
-			l.guests.Go(func() { d.Close(reason) }) // one that reads nothing takes its time
+			l.guests.Go(func() { d.Refuse(reason) }) // one that reads nothing takes its time
 		}
 	}
 }
 
 // endFor ends a session on nobody's order. Caller holds l.mu, and then calls what it returns without.
 func (l *Launcher) endFor(e *entry, reason string) func() {
+	reason = "ended by " + reason
 	tell := l.setOrder(e, reason, "")
 	return func() {
 		l.opts.Log.Info("ending a session", "session", e.id, "reason", reason)
@@ -81,13 +82,21 @@ func (l *Launcher) expect(e *entry) (arrived func()) {
 	}
 }
 
-// seat counts a viewer for as long as it looks on.
-func (l *Launcher) seat(e *entry, d *display.Delivery) {
+// seat counts a viewer for as long as it looks on. One that comes too late is sent away.
+func (l *Launcher) seat(e *entry, d *display.Delivery) (err error) {
 	e.files.Lock()
 	defer e.files.Unlock()
 	l.update(e, func() bool {
-		if !e.life.alive() || l.stopped {
-			go d.Close(ended(e.life.Reason))
+		late := ""
+		switch {
+		case l.stopped:
+			late = stopping
+		case !e.life.alive():
+			late = ended(e.life.Reason)
+		}
+		if late != "" {
+			go d.Close(late)
+			err = transporter.Errorf(transporter.Unavailable, "%s", late)
 			return false
 		}
 		e.viewers[d] = true
@@ -99,6 +108,7 @@ func (l *Launcher) seat(e *entry, d *display.Delivery) {
 		})
 		return true
 	})
+	return err
 }
 
 // unseat takes note that a viewer has gone. Of a session that was forgotten meanwhile nothing is written.
@@ -116,8 +126,9 @@ func (l *Launcher) unseat(e *entry, d *display.Delivery) {
 func (l *Launcher) noteInput(e *entry, r session.Report) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !r.Input.IsZero() {
-		e.input = r.Input
+	if !r.Input.IsZero() { // as time that has passed: a clock that is set makes nobody idle
+		now := l.opts.Now()
+		e.input = now.Add(-max(0, now.Sub(r.Input)))
 	}
 }
 

@@ -118,7 +118,7 @@ func TestALonelySessionIsEnded(t *testing.T) {
 	n.warned(id, text)
 	n.time.advance(4 * time.Minute)
 	s := n.becomes(id, transporter.Ended)
-	if s.Reason != "disconnect_timeout = 2h in performance/p.ini: nobody was connected" || s.Warning != nil {
+	if s.Reason != "ended by disconnect_timeout = 2h in performance/p.ini: nobody was connected" || s.Warning != nil {
 		t.Errorf("the session is %+v", s)
 	}
 }

@@ -115,24 +115,26 @@ func (l *Launcher) connect(ctx context.Context, req transporter.ConnectRequest) 
 	if err != nil {
 		return transporter.Empty{}, err
 	}
-	d, err := l.show(ctx, e, req.Meet)
 	if req.Peek { // the webserver lets go of it by itself, and so does the X server when the session ends
+		_, err := l.show(ctx, e, req.Meet)
 		return transporter.Empty{}, err
 	}
+	arrived := l.expect(e)
+	d, err := l.show(ctx, e, req.Meet)
+	arrived()
 	if err == nil {
-		l.seat(e, d)
+		err = l.seat(e, d)
 	}
 	l.record(audit.Connect, claims, e.id, err)
 	return transporter.Empty{}, err
 }
 
 func (l *Launcher) show(ctx context.Context, e *entry, meet transporter.Rendezvous) (*display.Delivery, error) {
-	defer l.expect(e)()
-	most, err := largest(&e.rec)
+	p, err := l.awaitDisplay(ctx, e)
 	if err != nil {
 		return nil, err
 	}
-	p, err := l.awaitDisplay(ctx, e)
+	most, err := l.largest(e)
 	if err != nil {
 		return nil, err
 	}
@@ -150,11 +152,14 @@ func (l *Launcher) show(ctx context.Context, e *entry, meet transporter.Rendezvo
 }
 
 // largest is the size that a session's screen may have; zero is no limit.
-func largest(rec *session.Record) (image.Point, error) {
-	if rec.MaxGeometry == "" {
+func (l *Launcher) largest(e *entry) (image.Point, error) {
+	l.mu.Lock()
+	most := e.rec.MaxGeometry
+	l.mu.Unlock()
+	if most == "" {
 		return image.Point{}, nil
 	}
-	size, err := spec.ParseSize(rec.MaxGeometry)
+	size, err := spec.ParseSize(most)
 	if err != nil {
 		return image.Point{}, transporter.Errorf(transporter.Unavailable, "the session's record has a limit of the screen's size that cannot be read: %s", err)
 	}

@@ -72,20 +72,23 @@ func least(cs []candidate, rnd func(int) int, cost func(candidate) int) string {
 }
 
 // candidates returns the nodes that can take a session, sorted by name, leaving out those
-// already tried; when there are none, the error says why.
-func (l *ledger) candidates(now time.Time, tried map[string]bool) ([]candidate, error) {
+// already tried, each for a reason; when there are none, the error says why.
+func (l *ledger) candidates(now time.Time, tried map[string]string) ([]candidate, error) {
 	var out []candidate
-	why := map[string]int{}
+	why, most := map[string]int{}, 0
 	for _, name := range slices.Sorted(maps.Keys(l.nodes)) {
 		n := l.nodes[name]
 		if reason := l.unfit(now, n, tried); reason != "" {
 			why[reason]++
+			if reason == unfitFull {
+				most += n.beat.Max
+			}
 			continue
 		}
 		out = append(out, candidate{Node: name, Sessions: l.load(n), Fresh: l.fresh(n), MemFree: n.beat.Load.MemFree})
 	}
 	if len(out) == 0 {
-		return nil, noNode(why)
+		return nil, noNode(why, most)
 	}
 	return out, nil
 }
@@ -96,13 +99,13 @@ const (
 	unfitRole    = "without a launcher"
 	unfitTried   = "not answering"
 	unfitDrained = "drained"
-	unfitFull    = "full (FX_MAX_SESSIONS)"
+	unfitFull    = "full"
 )
 
-func (l *ledger) unfit(now time.Time, n *node, tried map[string]bool) string {
+func (l *ledger) unfit(now time.Time, n *node, tried map[string]string) string {
 	switch {
-	case tried[n.name]:
-		return unfitTried
+	case tried[n.name] != "":
+		return tried[n.name]
 	case n.left, n.beatSeq == 0, l.silent(now, n):
 		return unfitAbsent
 	case !launches(n.beat):
@@ -128,9 +131,9 @@ func (l *ledger) fresh(n *node) int {
 	return count
 }
 
-// noNode makes a sentence of why no node can take a session. When every launcher is
-// full, that is a limit.
-func noNode(why map[string]int) error {
+// noNode makes a sentence of why no node can take a session; most is how many the full ones run.
+// When every launcher is full, that is a limit.
+func noNode(why map[string]int, most int) error {
 	delete(why, unfitRole)
 	if len(why) == 0 {
 		return transporter.Errorf(transporter.Unavailable, "no node with a launcher is known; start fastxd with launcher in SERVICES on one")
@@ -141,7 +144,11 @@ func noNode(why map[string]int) error {
 	}
 	var parts []string
 	for _, reason := range slices.Sorted(maps.Keys(why)) {
-		parts = append(parts, fmt.Sprintf("%d %s", why[reason], reason))
+		part := fmt.Sprintf("%d %s", why[reason], reason)
+		if reason == unfitFull && most > 0 {
+			part += fmt.Sprintf(" (FX_MAX_SESSIONS allows %d)", most)
+		}
+		parts = append(parts, part)
 	}
 	return transporter.Errorf(code, "no node can take a session: %s", strings.Join(parts, ", "))
 }

@@ -77,12 +77,12 @@ func TestCandidates(t *testing.T) {
 			w.tell("a", "i", 1, "x", "y=ended")
 		}, "[a]"},
 		{"full", func(w *world) { beat(w, func(b *transporter.Beat) { b.Max = 2 }); w.tell("a", "i", 1, "x", "y") },
-			"limit: no node can take a session: 1 full (FX_MAX_SESSIONS)"},
+			"limit: no node can take a session: 1 full (FX_MAX_SESSIONS allows 2)"},
 		{"full with what is about to start", func(w *world) {
 			beat(w, func(b *transporter.Beat) { b.Max = 2 })
 			w.tell("a", "i", 1, "x")
 			w.reserve(w.now, orderFor("y", "ann"), "a", "me")
-		}, "limit: no node can take a session: 1 full (FX_MAX_SESSIONS)"},
+		}, "limit: no node can take a session: 1 full (FX_MAX_SESSIONS allows 2)"},
 		{"several reasons", func(w *world) {
 			beat(w, func(b *transporter.Beat) { b.Max = 1 })
 			w.tell("a", "i", 1, "x")
@@ -90,7 +90,7 @@ func TestCandidates(t *testing.T) {
 			w.tell("b", "i", 1)
 			w.drained("b", true)
 			w.beat("tried", "i", 1)
-		}, "unavailable: no node can take a session: 1 drained, 1 full (FX_MAX_SESSIONS), 1 not answering"},
+		}, "unavailable: no node can take a session: 1 drained, 1 full (FX_MAX_SESSIONS allows 1), 1 not answering"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestCandidates(t *testing.T) {
 			w := newWorld()
 			tt.play(w)
 			var names []string
-			cs, err := w.candidates(w.now, map[string]bool{"tried": true})
+			cs, err := w.candidates(w.now, map[string]string{"tried": unfitTried})
 			for _, c := range cs {
 				names = append(names, c.Node)
 			}

@@ -245,7 +245,7 @@ func TestNodeThatDoesNotAnswerIsPassedOver(t *testing.T) {
 	}
 	last.conn.Close()
 	_, err = c.start(ticket.Order{})
-	if e := wantCode(t, err, transporter.Unavailable); e.Message != "no node can take a session: 3 not answering" {
+	if e := wantCode(t, err, transporter.Unavailable); e.Message != "no node can take a session: 1 full, 2 not answering" {
 		t.Errorf("got %v", e)
 	}
 	if list := m.ledger.sessions(time.Now(), ""); len(list) != 1 {

@@ -37,7 +37,7 @@ func order(token string) (ticket.Order, error) {
 
 // launch asks one node after the other, until one has the session or may have it.
 func (m *Manager) launch(ctx context.Context, o ticket.Order, req transporter.TicketRequest) (transporter.Session, error) {
-	for tried := map[string]bool{}; ; {
+	for tried := map[string]string{}; ; {
 		place, err := m.place(ctx, o, tried)
 		if err != nil {
 			return transporter.Session{}, err
@@ -51,7 +51,10 @@ func (m *Manager) launch(ctx context.Context, o ticket.Order, req transporter.Ti
 			return s, err
 		}
 		m.o.Log.Warn("a node could not start a session; trying another", "node", node, "session", o.Session, "err", err)
-		tried[node] = true
+		tried[node] = unfitTried
+		if transporter.AsError(err).Code == transporter.Limit {
+			tried[node] = unfitFull
+		}
 	}
 }
 
@@ -82,7 +85,7 @@ func (m *Manager) tell(s transporter.Session, released bool) {
 
 // place checks the limits and reserves a place on a node, in one step, so that concurrent
 // starts count each other. Soon after hello it waits, half of the time there is, for a node to be heard of.
-func (m *Manager) place(ctx context.Context, o ticket.Order, tried map[string]bool) (*start, error) {
+func (m *Manager) place(ctx context.Context, o ticket.Order, tried map[string]string) (*start, error) {
 	patience := m.o.Interval
 	if end, ok := ctx.Deadline(); ok {
 		patience = min(patience, time.Until(end)/2)
@@ -105,14 +108,14 @@ func (m *Manager) place(ctx context.Context, o ticket.Order, tried map[string]bo
 }
 
 // reserve is one try of place. With an error that waiting may mend, it returns what to wait for.
-func (m *Manager) reserve(o ticket.Order, tried map[string]bool) (*start, <-chan struct{}, error) {
+func (m *Manager) reserve(o ticket.Order, tried map[string]string) (*start, <-chan struct{}, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.o.Now()
 	if err := m.ledger.check(now, o); err != nil {
 		return nil, nil, err
 	}
-	if s, ok := m.ledger.session(now, o.Session); ok && !tried[s.Node] {
+	if s, ok := m.ledger.session(now, o.Session); ok && tried[s.Node] == "" {
 		return m.ledger.reserve(now, o, s.Node, m.o.Instance), nil, nil // where it was begun
 	}
 	cs, err := m.ledger.candidates(now, tried)

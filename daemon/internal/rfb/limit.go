@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"image"
 	"io"
-	"strings"
 )
 
 // What a viewer says (RFC 6143, section 7.5, and the registry of the RFB protocol for the rest).
@@ -57,7 +56,21 @@ func NewLimiter(w io.Writer, most image.Point) *Limiter {
 	return &Limiter{w: w, most: most, stage: (*Limiter).hello}
 }
 
-// Write passes on what p completes. What it cannot take apart ends it with an error: it could hide a request.
+// UnreadableError says why a Limiter cannot go on.
+type UnreadableError struct {
+	Most image.Point
+	What string
+}
+
+func (e *UnreadableError) Error() string {
+	return fmt.Sprintf("the screen is at most %dx%d (max_geometry), and the viewer cannot be kept to it: %s", e.Most.X, e.Most.Y, e.What)
+}
+
+func (l *Limiter) unreadable(format string, args ...any) error {
+	return &UnreadableError{l.most, fmt.Sprintf(format, args...)}
+}
+
+// Write passes on what p completes. What it cannot take apart ends it with an UnreadableError: it could hide a request.
 func (l *Limiter) Write(p []byte) (int, error) {
 	l.out = l.out[:0]
 	for rest := p; len(rest) > 0; {
@@ -94,12 +107,13 @@ func (l *Limiter) hello() (message, error) {
 	if len(l.held) < len(Version) {
 		return message{}, nil
 	}
-	if !strings.HasPrefix(string(l.held), Version[:8]) {
-		return message{}, fmt.Errorf("the version %q is not known", l.held)
-	}
-	l.stage = (*Limiter).security
-	if string(l.held) < "RFB 003.007\n" {
+	switch string(l.held) {
+	case Version, "RFB 003.007\n":
+		l.stage = (*Limiter).security
+	case "RFB 003.003\n":
 		l.stage = (*Limiter).start
+	default: // an X server could take it for another than we do
+		return message{}, l.unreadable("the version %q is not known", l.held)
 	}
 	return message{size: len(Version)}, nil
 }
@@ -107,7 +121,7 @@ func (l *Limiter) hello() (message, error) {
 // security is the choice of a type; with any but none, more would follow.
 func (l *Limiter) security() (message, error) {
 	if l.held[0] != none {
-		return message{}, fmt.Errorf("security type %d is not offered", l.held[0])
+		return message{}, l.unreadable("security type %d is not offered", l.held[0])
 	}
 	l.stage = (*Limiter).start
 	return message{size: 1}, nil
@@ -129,7 +143,7 @@ func (l *Limiter) message() (message, error) {
 		return message{size: fixed[kind]}, nil
 	case kind == setEncodings && known >= 4:
 		if u16(2) > maxEncodings {
-			return message{}, fmt.Errorf("%d encodings are too many", u16(2))
+			return message{}, l.unreadable("%d encodings are too many", u16(2))
 		}
 		return message{size: 4 + 4*u16(2), whole: true}, nil
 	case kind == clientCutText && known >= 8:
@@ -144,7 +158,7 @@ func (l *Limiter) message() (message, error) {
 	case kind == setEncodings, kind == clientCutText, kind == fence, kind == setDesktopSize, kind == qemu && known < 2:
 		return message{}, nil
 	}
-	return message{}, fmt.Errorf("message type %d is not known", kind)
+	return message{}, l.unreadable("message type %d is not known", kind)
 }
 
 // limit changes the message that is held whole to what may be said.

@@ -92,6 +92,8 @@ func TestALimiterLetsNothingThroughThatItCannotRead(t *testing.T) {
 	t.Parallel()
 	for said, want := range map[string]string{
 		"HTTP/1.1 200":                "the version",
+		"RFB 003.+08\n":               "the version", // sscanf reads an 8
+		"RFB 003.889\n":               "the version",
 		Version + "\x02":              "security type 2",
 		greeting + "\x01":             "message type 1 ",
 		greeting + "\xfc\x00":         "message type 252 ",

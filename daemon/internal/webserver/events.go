@@ -16,12 +16,14 @@ const (
 	// eventBuffer is how far a reader may fall behind before it is dropped: it will
 	// connect again and ask for the whole list.
 	eventBuffer = 256
-	// streamsPerUser is how many a user may have open at once.
-	streamsPerUser = 16
+	// streamsPerUser is how many a user may have open at once: one for each tab.
+	streamsPerUser = 64
 	// messageKept is for how long who opens a stream is told a message that was said before: another
-	// page, or a network that was away, is no reason to miss it. There are messagesKept at most.
+	// page, or a network that was away, is no reason to miss it. There are messagesKept at most
+	// to everyone and as many to sessions, of which one has messagesEach.
 	messageKept  = 10 * time.Minute
 	messagesKept = 32
+	messagesEach = 4
 )
 
 // hub hands news to the streams of those who may hear them.
@@ -80,8 +82,10 @@ func (h *hub) say(m transporter.Message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
-	h.said = append(h.said, said{m, now})
 	h.forget(now)
+	h.said = append(h.said, said{m, now})
+	h.crowd(messagesEach, func(o said) bool { return m.Session != "" && o.Session == m.Session })
+	h.crowd(messagesKept, func(o said) bool { return (o.Session == "") == (m.Session == "") })
 	h.tellLocked("message", newMessageEvent(m), func(s *stream) bool { return s.hearsMessage(m) })
 }
 
@@ -89,10 +93,25 @@ func (s *stream) hearsMessage(m transporter.Message) bool {
 	return m.Session == "" || s.seesAll || s.user == m.User
 }
 
-// forget drops messages that are old or too many. h.mu is held.
+// forget drops messages that are old. h.mu is held.
 func (h *hub) forget(now time.Time) {
 	h.said = slices.DeleteFunc(h.said, func(m said) bool { return now.Sub(m.at) > messageKept })
-	h.said = slices.Delete(h.said, 0, max(0, len(h.said)-messagesKept))
+}
+
+// crowd drops the oldest message of a kind if there are more than most, which were not more before. h.mu is held.
+func (h *hub) crowd(most int, kind func(said) bool) {
+	first, n := -1, 0
+	for i, m := range h.said {
+		if !kind(m) {
+			continue
+		}
+		if n++; first < 0 {
+			first = i
+		}
+	}
+	if n > most {
+		h.said = slices.Delete(h.said, first, first+1)
+	}
 }
 
 func (h *hub) leave(s *stream) {
@@ -209,6 +228,9 @@ func (w *Webserver) streamEvents(rw http.ResponseWriter, r *http.Request, who *c
 	return nil
 }
 
+// alive is a stream's heartbeat: an event and no comment, because scripts do not hear of comments.
+var alive = []byte("event: alive\ndata: {}\n\n")
+
 func (w *Webserver) copyEvents(ctx context.Context, rc *http.ResponseController, rw http.ResponseWriter, s *stream, who *caller) {
 	send := func(b []byte) bool {
 		rc.SetWriteDeadline(time.Now().Add(w.limits.event))
@@ -223,7 +245,7 @@ func (w *Webserver) copyEvents(ctx context.Context, rc *http.ResponseController,
 		case event := <-s.out:
 			ok = send(event)
 		case <-tick.C:
-			ok = w.mayGoOn(ctx, who, s) && send([]byte(": still here\n\n"))
+			ok = w.mayGoOn(ctx, who, s) && send(alive)
 		case <-s.dropped:
 			return
 		case <-ctx.Done():

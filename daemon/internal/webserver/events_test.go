@@ -77,7 +77,7 @@ func (s *sse) next() (name, data string) {
 			if v, is := strings.CutPrefix(line, "event: "); is {
 				name = v
 			}
-			if v, is := strings.CutPrefix(line, "data: "); is {
+			if v, is := strings.CutPrefix(line, "data: "); is && name != "alive" {
 				return name, v
 			}
 		case <-time.After(tooLong):
@@ -138,7 +138,7 @@ func TestAQuietStreamStaysOpen(t *testing.T) {
 			w := newWorld(t, limits)
 			s := w.events(t, "", bearer(w.login("ann")))
 			for range 3 {
-				if !s.until(": still here") {
+				if !s.until("event: alive") {
 					t.Fatal("the stream has ended")
 				}
 			}
@@ -194,7 +194,7 @@ func TestAStreamSurvivesSilenceOfTheUserComponent(t *testing.T) {
 	now := <-clock
 	clock <- now.Add(verifyFor)
 	for range 3 {
-		if !s.until(": still here") {
+		if !s.until("event: alive") {
 			t.Fatal("the stream has ended")
 		}
 	}

@@ -41,6 +41,7 @@ type fake struct {
 	revoked  map[string]bool
 	apps     []transporter.App
 	sessions map[string]transporter.Session
+	viewers  map[string][]*display.Delivery // by session
 	drained  map[string]bool
 	logins   []transporter.LoginRequest
 	logs     []string
@@ -71,6 +72,7 @@ func newFake(t testing.TB, hub *transporter.Hub, log *slog.Logger) *fake {
 		},
 		apps:     []transporter.App{{ID: "xterm", Name: "Terminal", Command: "xterm"}},
 		sessions: map[string]transporter.Session{},
+		viewers:  map[string][]*display.Delivery{},
 		logs:     []string{"line one", "line two"},
 		levels:   map[string]string{"**": "info", "launcher": "debug", "webserver": ""},
 	}
@@ -246,6 +248,9 @@ func (f *fake) authorize(_ context.Context, r transporter.AuthorizeRequest) (tra
 	}
 	forbidden := transporter.Errorf(transporter.Forbidden, "you may not do this")
 	mine := r.Session == "" || r.Owner == id.User || slices.Contains(id.May, transporter.ActAll)
+	if err := f.fail["may "+string(r.Action)]; err != nil {
+		return transporter.AuthorizeReply{}, err
+	}
 	if !mine || !slices.Contains(id.May, r.Action) {
 		return transporter.AuthorizeReply{}, forbidden
 	}
@@ -383,6 +388,15 @@ func (f *fake) log(_ context.Context, r transporter.TicketRequest) (transporter.
 	return transporter.LogReply{Lines: f.logs}, err
 }
 
+// sendAway refuses everybody who looks at a session.
+func (f *fake) sendAway(session, reason string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, d := range f.viewers[session] {
+		d.Refuse(reason)
+	}
+}
+
 // connect brings one end of a socket pair and serves the other. A ticket is spent by it.
 func (f *fake) connect(ctx context.Context, r transporter.ConnectRequest) (transporter.Empty, error) {
 	c, err := f.claims(r.Ticket, ticket.Connect)
@@ -411,6 +425,9 @@ func (f *fake) connect(ctx context.Context, r transporter.ConnectRequest) (trans
 		ours.Close()
 		return transporter.Empty{}, err
 	}
+	f.mu.Lock()
+	f.viewers[c.Session] = append(f.viewers[c.Session], delivery)
+	f.mu.Unlock()
 	go func() {
 		defer delivery.Close("the session has ended")
 		defer ours.Close()

@@ -2,6 +2,7 @@ package webserver
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -105,6 +106,12 @@ func TestWhoComesLaterHearsWhatWasSaid(t *testing.T) {
 		}
 		if got := heard(ann); len(got) != messagesKept || got[0] != "0" {
 			t.Errorf("of too many are heard %q", got)
+		}
+		for i := range 2 * messagesKept { // nobody's own words push out what was said to all
+			h.say(transporter.Message{Session: strconv.Itoa(i / 8), User: "lim", Text: fmt.Sprint("own ", i)})
+		}
+		if got := heard(lim); len(got) != 2*messagesKept || got[0] != "0" || got[messagesKept] != "own 4" {
+			t.Errorf("of too many own are heard %q", got)
 		}
 		time.Sleep(messageKept + time.Second)
 		want(ann)

@@ -46,7 +46,8 @@ func TestTheViewerTellsWhatIsToBeKnown(t *testing.T) {
 	w.tell(w.fake.add(s), false)
 	b.Until(`!document.querySelector('#warning').hidden && /^4:\d\d$/.test(document.querySelector('#warning .left').textContent)`)
 	w.say(transporter.Message{Text: `The node goes down at noon. <b onclick="x()">Save</b>`, From: "boss", At: time.Now()})
-	w.say(transporter.Message{Text: "for another session", Session: "0123456789abcdef", User: "ann", At: time.Now()})
+	other := w.fake.add(transporter.Session{User: "ann", Name: "Mesh"})
+	w.say(transporter.Message{Text: "for another session", Session: other.ID, User: "ann", From: "boss", At: time.Now()})
 	told := `document.querySelector('.banner').textContent.startsWith('From boss: The node goes down at noon. <b onclick')`
 	b.Until(told)
 	b.Shoot("viewer-told")
@@ -60,14 +61,14 @@ func TestTheViewerTellsWhatIsToBeKnown(t *testing.T) {
 		tab.Until(`document.querySelectorAll('.banner').length == ` + left)
 	}
 	list.Go(w.url)
-	list.Until(`document.querySelector('.banner').textContent.includes('for another session') && document.querySelectorAll('.banner').length == 1`)
+	list.Until(`document.querySelector('.banner').textContent.startsWith('From boss to “Mesh”: for another session') && document.querySelectorAll('.banner').length == 1`)
 	s.Warning = nil
 	w.tell(w.fake.add(s), false)
 	b.Until(`document.querySelector('#warning').hidden`)
-	s.State, s.Reason = transporter.Ended, "ended after 30m without input"
+	s.State, s.Reason = transporter.Ended, "ended by disconnect_timeout = 2h in performance/p.ini: nobody was connected"
 	w.fake.add(s)
 	w.tell(s, false)
-	b.Until(`document.querySelector('.outcome:not(.failed) .reason').textContent == 'Ended after 30m without input.'`)
+	b.Until(`document.querySelector('.outcome:not(.failed) .reason').textContent == 'Ended by disconnect_timeout = 2h in performance/p.ini: nobody was connected.'`)
 	b.Shoot("ended-in-order")
 	b.WantNoComplaints("willReadFrequently")
 }
@@ -77,7 +78,7 @@ func TestTheClipboardKeepsItsDirection(t *testing.T) {
 	t.Parallel()
 	w, b, _, s := openViewer(t)
 	for way, want := range map[string]string{
-		"": "send copy write", "bidirectional": "send copy write", "local-to-remote": "send write", "remote-to-local": "copy", "disabled": "none",
+		"bidirectional": "send copy write", "local-to-remote": "send write", "remote-to-local": "copy", "disabled": "none",
 	} {
 		s.Clipboard = way
 		w.tell(w.fake.add(s), false)
@@ -124,15 +125,40 @@ func TestAViewerTriesAgain(t *testing.T) {
 		browsertest.Tell(b, network.SetBlockedURLs, network.SetBlockedURLsParams{URLPatterns: pattern})
 	}
 	browsertest.Tell(b, network.Enable, network.EnableParams{})
-	block(&network.BlockPattern{URLPattern: "*://*:*/*/meter.js", Block: true})
-	b.Go(w.url + "/sessions/" + s.ID)
-	b.Until(`sessionStorage.getItem('tries') == '2'`)
-	block()
-	b.Until(`document.body.dataset.connected && sessionStorage.getItem('tries') == null`)
-	if n := calls.Load(); n != 2 {
-		t.Errorf("connected %d times, want 2", n)
+	for _, part := range []string{"meter.js", "words.en.js", "page.css"} {
+		block(&network.BlockPattern{URLPattern: "*://*:*/*/" + part, Block: true})
+		b.Go(w.url + "/sessions/" + s.ID)
+		b.Until(`sessionStorage.getItem('tries') >= 1`)
+		block()
+		b.Until(`document.body.dataset.connected && sessionStorage.getItem('tries') == null`)
 	}
-	b.WantNoComplaints("willReadFrequently", "BLOCKED_BY_CLIENT")
+	if n := calls.Load(); n < 4 {
+		t.Errorf("connected %d times, want one in vain and one for each part", n)
+	}
+	b.WantNoComplaints("willReadFrequently", "BLOCKED_BY_CLIENT", "dynamically imported module")
+}
+
+// TestAViewerThatIsSentAwayStaysAway tells a viewer that it may not look on, and one that it cannot come: the page
+// says why and comes back only when somebody asks it to.
+func TestAViewerThatIsSentAwayStaysAway(t *testing.T) {
+	t.Parallel()
+	w, b, _, s := openViewer(t)
+	w.fake.sendAway(s.ID, "idle_timeout = 30m in performance/p.ini: nobody used the keyboard or mouse")
+	told := `document.querySelector('#veil-text').textContent == 'Idle_timeout = 30m in performance/p.ini: nobody used the keyboard or mouse.' && !document.querySelector('#again').hidden`
+	b.Until(told)
+	w.tell(s, false)
+	b.Do(chromedp.Evaluate[chromedp.Void](`window.dispatchEvent(new Event('online')); document.dispatchEvent(new Event('visibilitychange')); undefined`))
+	for range 20 {
+		b.Until(told + ` && !document.body.dataset.connected`)
+	}
+	b.Shoot("viewer-sent-away")
+	b.Click("#again")
+	b.Until(`document.body.dataset.connected`)
+
+	w.fake.failing("may connect", transporter.Errorf(transporter.Forbidden, "this is not your session"))
+	b.Go(w.url + "/sessions/" + s.ID)
+	b.Until(`document.querySelector('#veil-text').textContent == 'You may not look into this session.' && !document.querySelector('#again').hidden`)
+	b.WantNoComplaints("willReadFrequently", "WebSocket connection", "403", "404")
 }
 
 // TestTheKeyboardCanBeHadAndLeft goes to full screen, where the session gets every key, and leaves with three keys.

@@ -1,7 +1,10 @@
 // What every page shares: calling the API, and saying what went wrong.
 
 /** The page's texts in its language; what follows the key takes the places {1}, {2} … */
-const { default: words } = await import(document.documentElement.dataset.words);
+const { default: words } = await import(document.documentElement.dataset.words).catch((failure) => {
+  dispatchEvent(new Event('incomplete'));
+  throw failure;
+});
 export const t = (key, ...args) => (words[key] ?? key).replace(/\{(\d)\}/g, (_, i) => args[i - 1]);
 
 /** What every path of this server begins with; call() adds it by itself. */

@@ -3,6 +3,8 @@
 export class Channel {
   #socket;
   received = 0;
+  wasOpen = false;
+  ended; // the code and the reason, when it has
   heard = performance.now(); // when something came last
   waiters = [];
   onopen = null;
@@ -10,9 +12,15 @@ export class Channel {
   onclose = null;
   onerror = null;
 
-  constructor(url, protocols) {
+  /** opened is called when the WebSocket is. */
+  constructor(url, protocols, opened) {
+    this.opened = opened;
     this.#socket = new WebSocket(url, protocols);
-    this.#socket.onopen = (event) => this.onopen?.(event);
+    this.#socket.onopen = (event) => {
+      this.wasOpen = true;
+      this.opened?.();
+      this.onopen?.(event);
+    };
     this.#socket.onerror = (event) => this.onerror?.(event);
     this.#socket.onmessage = (event) => this.#hear(event);
     this.#socket.onclose = (event) => this.#end(event);
@@ -44,6 +52,7 @@ export class Channel {
 
   #end(event) {
     if (!this.#socket) return;
+    this.ended = { code: event.code, reason: event.reason };
     this.#socket.onmessage = this.#socket.onclose = this.#socket.onerror = null;
     this.#socket = null;
     this.onclose?.(event);

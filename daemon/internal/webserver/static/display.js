@@ -1,6 +1,6 @@
 // Shows a session's display with the distribution's noVNC, and comes back to it by itself.
 import RFB from '../../novnc/core/rfb.js';
-import { base, call, t, toast } from './api.js';
+import { base, call, sentence, t, toast } from './api.js';
 import { Channel } from './channel.js';
 import * as clipboard from './clipboard.js';
 import * as keyboard from './keyboard.js';
@@ -19,6 +19,7 @@ let picture; // the canvas that noVNC draws on
 let failures = 0;
 let timer; // until the next try
 let most = [Infinity, Infinity]; // the largest screen that the session may have
+let refusal; // what the display itself says against the viewer
 let late; // runs out on a connection that does not come about
 let opening = false;
 
@@ -83,7 +84,10 @@ function giveUp({ status }) {
 listen('', {
   session: (session) => {
     if (session.id !== id) return;
-    if (session.gone) location.assign(base + '/');
+    if (session.gone) {
+      location.assign(base + '/');
+      return;
+    }
     learn(session);
     wake();
   },
@@ -94,16 +98,22 @@ listen('', {
 function connect() {
   if (!picture) veil(t('display.connecting'));
   const scheme = location.protocol === 'https:' ? 'wss://' : 'ws://';
-  const channel = new Channel(scheme + location.host + base + path + '/display', ['binary']);
+  const channel = new Channel(scheme + location.host + base + path + '/display', ['binary'], () => giveUpAfter(10_000));
+  // The server needs a while to bring a display; once it has, the display answers at once or never.
+  const giveUpAfter = (ms) => {
+    clearTimeout(late);
+    late = setTimeout(() => channel.abandon(), ms);
+  };
+  giveUpAfter(30_000);
+  refusal = '';
   rfb = new RFB(screen, channel, { shared: true });
   rfb.background = 'transparent';
   rfb.showDotCursor = true;
   choose(localStorage.getItem('quality') ?? 'auto');
   fit(wanted());
-  late = setTimeout(() => channel.abandon(), 10_000);
   rfb.addEventListener('connect', () => connected(channel));
-  rfb.addEventListener('disconnect', disconnected);
-  rfb.addEventListener('securityfailure', (event) => veil(t('display.refused', event.detail.reason ?? t('display.no-reason'))));
+  rfb.addEventListener('disconnect', () => disconnected(channel));
+  rfb.addEventListener('securityfailure', ({ detail }) => { refusal = t('display.refused', detail.reason ?? t('display.no-reason')); });
 }
 
 function connected(channel) {
@@ -119,11 +129,12 @@ function connected(channel) {
   clipboard.attach(rfb);
   keyboard.attach(rfb);
   meter = new Meter(channel, show, () => channel.abandon());
-  if (!document.querySelector('dialog[open]')) rfb.focus();
+  if ([document.body, null].includes(document.activeElement) || screen.contains(document.activeElement)) rfb.focus();
+  checkFit();
 }
 
 /** The picture stays, dimmed, until a new one comes. */
-function disconnected() {
+async function disconnected(channel) {
   clearTimeout(late);
   delete document.body.dataset.connected;
   find('status').textContent = '';
@@ -134,7 +145,35 @@ function disconnected() {
   show({ health: 'away', rate: 0 });
   if (picture) find('still').replaceChildren(picture);
   canvasChanges.disconnect();
-  retry(t(navigator.onLine ? 'display.lost' : 'display.offline'));
+  const { code, reason } = channel.ended ?? {};
+  if (code === refused) sentAway(sentence(reason));
+  else if (refusal) sentAway(refusal);
+  else if (channel.wasOpen) retry(lost());
+  else await askWhy();
+}
+
+const refused = 1008; // a WebSocket's close code: who is sent away need not come again by itself
+const lost = () => t(navigator.onLine ? 'display.lost' : 'display.offline');
+
+/** Asks for what the browser keeps to itself: why a connection was refused. */
+async function askWhy() {
+  veil(lost(), true);
+  opening = true;
+  try {
+    await call('POST', path + '/ticket');
+    retry(lost());
+  } catch (failure) {
+    if (failure.status === 403 || failure.status === 404) sentAway(t('display.forbidden'));
+    else if (!giveUp(failure)) retry(failure.message);
+  } finally {
+    opening = false;
+  }
+}
+
+/** Says why the session is not shown any more, and leaves it to the reader to come again. */
+function sentAway(why) {
+  veil(why, true);
+  find('again').hidden = false;
 }
 
 /** Tries again soon: at random, so that a thousand viewers do not come at once when a server is back. */
@@ -163,7 +202,7 @@ function shrink() {
   if (rfb.scaleViewport !== scale) rfb.scaleViewport = scale;
   find('size').textContent = `${picture.width} × ${picture.height}`;
 }
-new ResizeObserver(shrink).observe(screen);
+new ResizeObserver(() => { shrink(); checkFit(); }).observe(screen);
 const canvasChanges = new MutationObserver(shrink);
 
 // The session follows the window unless it was told not to, or the window is a phone's.
@@ -178,15 +217,20 @@ const near = (a, b) => Math.abs(a - b) < 2; // a window may have half a pixel
 const fits = () => near(picture.width, Math.min(screen.clientWidth, most[0])) && near(picture.height, Math.min(screen.clientHeight, most[1]));
 
 let checking;
-/** Says so when somebody wants a session as large as the window and it is not. */
-function checkFit() {
+let told = false;
+/** Says so when the session is not as large as the window: to somebody who asks always, and else once that it has a limit. */
+function checkFit(asked = false) {
   clearTimeout(checking);
   checking = setTimeout(() => {
     if (!rfb?.resizeSession || !picture) return;
     if (!fits()) {
+      if (!asked) return;
       fit(false);
       toast(t('display.fixed'));
-    } else if (screen.clientWidth > most[0] || screen.clientHeight > most[1]) toast(t('display.limited', most.join(' × ')));
+    } else if ((screen.clientWidth > most[0] || screen.clientHeight > most[1]) && (asked || !told)) {
+      told = true;
+      toast(t('display.limited', most.join(' × ')));
+    }
   }, 2500);
 }
 
@@ -199,7 +243,7 @@ find('fit').addEventListener('click', () => {
   const on = find('fit').getAttribute('aria-pressed') !== 'true';
   localStorage.setItem('fit', on ? 'yes' : 'no');
   fit(on);
-  if (on) checkFit();
+  if (on) checkFit(true);
   rfb?.focus();
 });
 

@@ -120,5 +120,7 @@ note(list);
 tellTimes();
 settle();
 setInterval(() => tellTimes(), 20_000);
-if (window.EventSource) listen(query, { session: refreshSoon, open: refreshSoon });
+// Who may see everybody's sessions hears what is said there, too: here it is of no concern.
+const concerns = ({ session }) => !session || (!query && document.getElementById('s-' + session));
+if (window.EventSource) listen(query, { session: refreshSoon, open: refreshSoon, concerns });
 else toast(t('no-events'));

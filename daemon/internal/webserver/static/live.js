@@ -1,6 +1,6 @@
 // Keeps the changing part of an administrator's page as the server draws it.
 import { base, run, t, tellTimes } from './api.js';
-import { refreshLook } from './look.js';
+import { stream } from './stream.js';
 
 const place = document.getElementById('live');
 const news = document.getElementById('news');
@@ -94,8 +94,7 @@ function ago(seconds) {
 }
 
 /** A node has just spoken: its age begins anew before the rest is fetched. */
-function heard(event) {
-  const { node, age_s: age } = JSON.parse(event.data);
+function heard({ node, age_s: age }) {
   const shown = [...place.querySelectorAll('[data-key]')].find((e) => keyOf(e) === node)?.querySelector('[data-age]');
   if (shown) shown.since = performance.now() - age * 1000;
   refreshSoon();
@@ -113,18 +112,7 @@ export function refreshSoon() {
 
 /** Listens to news and draws the page anew when one of a kind comes. */
 export function live(kinds, parameters = '') {
-  const events = new EventSource(base + '/api/v1/events' + parameters);
-  for (const kind of kinds) events.addEventListener(kind, kind === 'node' ? heard : refreshSoon);
-  events.addEventListener('page', refreshLook);
-  events.onopen = () => { // what happened while nobody listened
-    refreshSoon();
-    refreshLook();
-  };
-  events.onerror = () => {
-    if (events.readyState !== EventSource.CLOSED) return;
-    setTimeout(() => live(kinds, parameters), 5000);
-    refreshSoon(); // finds out whether the login has ended
-  };
+  stream(parameters, { open: refreshSoon, ...Object.fromEntries(kinds.map((kind) => [kind, kind === 'node' ? heard : refreshSoon])) });
 }
 
 /** Asks before a button's action is run. */

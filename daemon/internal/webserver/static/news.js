@@ -1,28 +1,15 @@
 // What the server tells as it happens: sessions that change, and words from administrators.
-import { base, t } from './api.js';
-import { refreshLook } from './look.js';
+import { t } from './api.js';
+import { stream } from './stream.js';
 
-/**
- * Listens for as long as the page lives. hear.session gets a session that changed;
- * hear.open is called at each new beginning, for what happened while nobody listened.
- */
-export function listen(query, hear) {
-  const events = new EventSource(base + '/api/v1/events' + query);
-  events.addEventListener('session', (event) => hear.session(JSON.parse(event.data)));
-  events.addEventListener('message', (event) => {
-    const said = JSON.parse(event.data);
-    if (!hear.concerns || hear.concerns(said)) word(said);
+/** Listens for news of sessions, and shows what administrators say. hear is as stream has it. */
+export function listen(query, { concerns, ...hear }) {
+  stream(query, {
+    ...hear,
+    message: (said) => {
+      if (!concerns || concerns(said)) word(said);
+    },
   });
-  events.addEventListener('page', refreshLook);
-  events.onopen = () => { // what happened while nobody listened
-    hear.open();
-    refreshLook();
-  };
-  events.onerror = () => {
-    if (events.readyState !== EventSource.CLOSED) return;
-    setTimeout(() => listen(query, hear), 5000);
-    hear.open(); // finds out whether the login has ended
-  };
 }
 
 const banners = () => document.getElementById('banners');
@@ -38,7 +25,9 @@ function word({ text, from, at, session }) {
   const body = document.createElement('p');
   const who = document.createElement('strong');
   const when = document.createElement('time');
-  who.textContent = from ? t('message.from', from) : t('message');
+  const about = document.getElementById('s-' + session)?.dataset.title; // on the list
+  if (from && about) who.textContent = t('message.about', from, about);
+  else who.textContent = from ? t('message.from', from) : t('message');
   when.dateTime = at;
   when.textContent = new Date(at).toLocaleTimeString(document.documentElement.lang, { timeStyle: 'short' });
   body.append(who, ' ', text, ' ', when);
