@@ -85,6 +85,7 @@ func TestDrillLimitsUnderSystemd(t *testing.T) {
 		"performance/small.ini": "memory_max = 256M\nio_weight = 50\n",
 		"performance/tasks.ini": "tasks_max = 100\ncpu_quota = 50%\n",
 		"apps/hog.ini":          "command = exec tail /dev/zero\nprofile = small\n",
+		"apps/terminal.ini":     "command = exec xterm -e tail /dev/zero\nprofile = small\n",
 		"apps/survivor.ini":     "command = tail /dev/zero; exec sleep 600\nprofile = small\n",
 		"apps/bomb.ini":         "command = bomb() { bomb | bomb & }; bomb; exec sleep 600\nprofile = tasks\n",
 		"apps/login.ini":        "command = { umask; tty; yes | head -n 1 >/dev/null; echo ${PIPESTATUS[0]}; pwd; env | grep -c -e INVOCATION -e JOURNAL -e NOTIFY; echo end; } >~/login 2>&1; exec sleep 600\n",
@@ -130,15 +131,17 @@ func (m *machine) aServiceIsLikeALogin(t *testing.T) {
 
 // aHogEndsItsOwnSession lets a session need more memory than it may.
 func (m *machine) aHogEndsItsOwnSession(t *testing.T, other string) {
-	id := m.StartSession(map[string]any{"app": "hog"}).ID
-	s := m.AwaitState(id, transporter.Ended)
-	if want := "the session needed more memory than memory_max = 256M in performance/small.ini allows"; s.Reason != want {
-		t.Errorf("the reason is %q, want %q", s.Reason, want)
+	for _, app := range []string{"hog", "terminal"} { // a terminal ends in good order when its program is killed
+		id := m.StartSession(map[string]any{"app": app}).ID
+		s := m.AwaitState(id, transporter.Ended)
+		if want := "the session needed more memory than memory_max = 256M in performance/small.ini allows"; s.Reason != want {
+			t.Errorf("%s: the reason is %q, want %q", app, s.Reason, want)
+		}
+		m.checkHeld(t, id)
+		m.AwaitState(other, transporter.Running)
+		m.reconnect(t, other)
+		m.awaitGone(id)
 	}
-	m.checkHeld(t, id)
-	m.AwaitState(other, transporter.Running)
-	m.reconnect(t, other)
-	m.awaitGone(id)
 }
 
 // checkHeld looks whether a session's log says that a limit is not enforced. That of I/O may not be: not every

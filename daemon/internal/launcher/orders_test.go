@@ -126,28 +126,28 @@ func TestEndedSessionsAreForgotten(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
 	now := time.Now().UTC()
-	end := func(ago time.Duration) string {
+	end := func(user string, ago time.Duration) string {
 		return n.dead(func(r *session.Record, _ *os.File) {
-			r.State, r.Ended = string(transporter.Ended), now.Add(-ago)
+			r.User, r.State, r.Ended = user, string(transporter.Ended), now.Add(-ago)
 		})
 	}
-	old, fresh := end(25*time.Hour), end(23*time.Hour)
+	old, fresh, others := end("ann", 25*time.Hour), end("ann", 23*time.Hour), end("bob", 23*time.Hour)
 	var many []string
-	for i := range maxEnded {
-		many = append(many, end(time.Duration(i)*time.Second))
+	for i := range endedEach {
+		many = append(many, end("ann", time.Duration(i)*time.Second))
 	}
 	n.start()
 	running := n.run("").ID
 	n.l.forgetOld()
-	for id, want := range map[string]bool{old: false, fresh: false, many[0]: true, many[maxEnded-1]: true, running: true} {
+	for id, want := range map[string]bool{old: false, fresh: false, others: true, many[0]: true, many[endedEach-1]: true, running: true} {
 		if _, got := n.view(id); got != want {
 			t.Errorf("session %s is listed: %v, want %v", id, got, want)
 		}
 	}
-	n.env.KeepEnded = 100*time.Second + time.Until(now.Add(time.Hour)) - time.Hour // as of the start of the test
+	n.env.KeepEnded = 50*time.Second + time.Until(now.Add(time.Hour)) - time.Hour // as of the start of the test
 	n.restart()
 	n.l.forgetOld()
-	if _, err := os.Stat(session.RecordPath(n.dirs.Local, many[maxEnded-1])); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(session.RecordPath(n.dirs.Local, many[endedEach-1])); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("with a shorter time to keep them, the oldest is still there: %v", err)
 	}
 	if _, ok := n.view(many[0]); !ok {

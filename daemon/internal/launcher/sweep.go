@@ -17,8 +17,9 @@ import (
 const (
 	// keepEnded is how long an ended session is listed where the configuration does not say.
 	keepEnded = 24 * time.Hour
-	// maxEnded is how many ended sessions are listed at most.
-	maxEnded = 200
+	// maxEnded is how many ended sessions are listed at most, and endedEach of one user.
+	maxEnded  = 1000
+	endedEach = 100
 )
 
 // sweep looks after the sessions that nobody speaks for, and those that nobody uses.
@@ -190,27 +191,31 @@ func (l *Launcher) killAll(processes []session.Process) {
 	}
 }
 
-// forgetOld forgets sessions that ended long ago, and the oldest of too many.
+// forgetOld forgets sessions that ended long ago, and the oldest of too many, of one user or in all.
 func (l *Launcher) forgetOld() {
 	keep := l.config.Load().KeepEnded
 	if keep == 0 {
 		keep = keepEnded
 	}
 	type old struct {
-		e  *entry
-		at time.Time
+		e    *entry
+		user string
+		at   time.Time
 	}
 	var over []old
 	l.mu.Lock()
 	for _, e := range l.sessions {
 		if !e.life.alive() {
-			over = append(over, old{e, e.life.Ended})
+			over = append(over, old{e, e.rec.User, e.life.Ended})
 		}
 	}
 	l.mu.Unlock()
 	slices.SortFunc(over, func(a, b old) int { return cmp.Or(b.at.Compare(a.at), cmp.Compare(a.e.id, b.e.id)) })
-	for i, o := range over {
-		if i < maxEnded && l.opts.Now().Sub(o.at) < keep {
+	kept, each := 0, map[string]int{}
+	for _, o := range over {
+		if kept < maxEnded && each[o.user] < endedEach && l.opts.Now().Sub(o.at) < keep {
+			kept++
+			each[o.user]++
 			continue
 		}
 		if err := l.forget(o.e); err != nil {

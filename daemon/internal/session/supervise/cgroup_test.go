@@ -1,11 +1,15 @@
 package supervise
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
 )
@@ -108,4 +112,36 @@ func TestWasKilled(t *testing.T) {
 			t.Errorf("wait status %#x: %v", status, got)
 		}
 	}
+}
+
+// TestOnlyAKillJustNowExplainsAnEnd lets a process be killed, and time pass.
+func TestOnlyAKillJustNowExplainsAnEnd(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	killed := func(n int) {
+		if err := os.WriteFile(filepath.Join(dir, "memory.events"), fmt.Appendf(nil, "oom 9\noom_kill %d\n", n), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	killed(0)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		w := &killWatch{group: cgroup{"memory": dir}}
+		go w.run(ctx)
+		want := func(want bool) {
+			t.Helper()
+			if got := w.justNow(); got != want {
+				t.Errorf("killed just now: %t, want %t", got, want)
+			}
+		}
+		want(false)
+		killed(1)
+		want(true)
+		time.Sleep(killsShown + time.Second)
+		want(false)
+		killed(2)
+		time.Sleep(killsEvery + killsShown + time.Second) // seen by the watch alone
+		want(false)
+	})
 }

@@ -1,11 +1,14 @@
 package supervise
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
 )
@@ -37,10 +40,60 @@ func wasKilled(status syscall.WaitStatus) bool {
 	return status.Signaled() && status.Signal() == syscall.SIGKILL || status.ExitStatus() == 128+int(syscall.SIGKILL)
 }
 
+const (
+	killsEvery = 2 * time.Second // how often killWatch looks
+	killsShown = 5 * time.Second // for how long what happens then is taken for their consequence
+)
+
+// killWatch notes when the kernel last killed a process of the session for want of memory. That is mostly
+// one far below the command, which ends in good order soon after, as a terminal does when its program is gone.
+type killWatch struct {
+	group cgroup
+
+	mu    sync.Mutex
+	count int
+	at    time.Time
+}
+
+// run looks until ctx is done.
+func (w *killWatch) run(ctx context.Context) {
+	tick := time.NewTicker(killsEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			w.justNow()
+		}
+	}
+}
+
+// justNow reports whether a process has been killed within the last seconds.
+func (w *killWatch) justNow() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n := w.group.oomKills(); n > w.count {
+		w.count, w.at = n, time.Now()
+	}
+	return w.count > 0 && time.Since(w.at) <= killsShown
+}
+
+// watchKills starts a watch if the session has a limit of memory. The function it returns stops it.
+func (s *supervisor) watchKills() (stop func()) {
+	s.kills = &killWatch{group: s.cgroup}
+	if s.rec.Limits.Memory == 0 {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go s.kills.run(ctx)
+	return cancel
+}
+
 // because is why the session is over when one of its processes ended like this: what
-// happened, or that memory was short.
+// happened, or that memory was short. Where no limit is the session's own, only of what was killed itself.
 func (s *supervisor) because(status syscall.WaitStatus, what string) error {
-	if s.starved = wasKilled(status) && s.cgroup.oomKills() > 0; s.starved {
+	if s.starved = s.kills.justNow() && (s.rec.Limits.Memory > 0 || wasKilled(status)); s.starved {
 		return ended(outOfMemory(s.rec.Limits))
 	}
 	return ended(what + describe(status))

@@ -68,6 +68,7 @@ type supervisor struct {
 	manager  int
 	command  int
 	cgroup   cgroup // the session's own, empty where it has none
+	kills    *killWatch
 	starved  bool   // it ended for want of memory
 }
 
@@ -127,6 +128,7 @@ func (s *supervisor) live(ctx context.Context) error {
 		return err
 	}
 	limit := time.After(s.Limits.Start)
+	defer s.watchKills()()
 	if err := s.startX(s.Limits.FirstDisplay); err != nil {
 		return err
 	}
