@@ -152,3 +152,22 @@ func TestLimitsThatCannotBeHeldAreSaid(t *testing.T) {
 		t.Errorf("the daemon's log does not say %q", what)
 	}
 }
+
+// TestAnIdlePageStaysAwayAndItsSessionEnds leaves a page alone until a limit sends it away. It says why, does not come
+// back by itself, and so the next limit ends the session, which is no failure.
+func TestAnIdlePageStaysAwayAndItsSessionEnds(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	n.Env["FX_NOVNC_DIR"] = noVNC(t)
+	n.Start()
+	b := openTab(t, n.URL)
+	b.signIn(n)
+	n.limit("idle_timeout = 4s\ndisconnect_timeout = 20s\n")
+	s := n.StartSession(map[string]any{"app": "xterm"})
+	n.AwaitState(s.ID, transporter.Running)
+	b.Go(n.URL + "/sessions/" + s.ID)
+	b.connected()
+	b.Until(`document.querySelector('#veil-text').textContent == 'Idle_timeout = 4s in performance/default.ini: nobody used the keyboard or mouse.'`)
+	b.Until(`document.querySelector('.outcome:not(.failed) .reason')?.textContent == 'Ended by disconnect_timeout = 20s in performance/default.ini: nobody was connected.'`)
+	b.wantNoComplaints()
+}

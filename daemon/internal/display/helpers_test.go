@@ -60,8 +60,13 @@ func pair(t testing.TB) (net.Conn, *os.File) {
 
 func bring(t testing.TB, meet transporter.Rendezvous) (net.Conn, *display.Delivery) {
 	t.Helper()
+	return bringAtMost(t, meet, image.Point{})
+}
+
+func bringAtMost(t testing.TB, meet transporter.Rendezvous, most image.Point) (net.Conn, *display.Delivery) {
+	t.Helper()
 	server, file := pair(t)
-	d, err := display.Bring(context.Background(), meet, file, image.Point{})
+	d, err := display.Bring(context.Background(), meet, file, most)
 	if err != nil {
 		t.Fatalf("Bring: %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"image"
 	"io"
 	"net"
 	"net/http"
@@ -115,6 +116,41 @@ func TestPumpTellsTheLaunchersReason(t *testing.T) {
 	}
 	if r := p.result(t); r.err != nil {
 		t.Errorf("Pump returned %v", r.err)
+	}
+}
+
+// TestARefusedViewerIsTold refuses one that its launcher sends away, and one of a display whose size
+// is limited that says what nobody can follow. What it said before has arrived.
+func TestARefusedViewerIsTold(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		do     func(*pumping, *display.Delivery)
+		reason string
+	}{
+		"sent away": {func(_ *pumping, d *display.Delivery) { d.Refuse("idle_timeout = 30m: nobody was there") }, "idle_timeout = 30m: nobody was there"},
+		"not followed": {func(p *pumping, _ *display.Delivery) { p.send(t, websocket.MessageBinary, "\x01") },
+			"the screen is at most 800x600 (max_geometry), and the viewer cannot be kept to it: message type 1 is not known"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lobby, _ := openLobby(t)
+			visit := lobby.Expect()
+			server, delivery := bringAtMost(t, visit.Meet(), image.Pt(800, 600))
+			p := startPumpOn(t, usual, wait(t, visit).RFB)
+			p.send(t, websocket.MessageBinary, "RFB 003.008\n\x01\x01")
+			if got := readN(t, server, 14); got != "RFB 003.008\n\x01\x01" {
+				t.Errorf("the display heard %q", got)
+			}
+			c.do(p, delivery)
+			_, _, err := p.viewer.Read(t.Context())
+			var ce websocket.CloseError
+			if !errors.As(err, &ce) || ce.Code != websocket.StatusPolicyViolation || ce.Reason != c.reason {
+				t.Errorf("the viewer was told %v", err)
+			}
+			if r := p.result(t); r.err == nil {
+				t.Error("the pump says that all was well")
+			}
+		})
 	}
 }
 

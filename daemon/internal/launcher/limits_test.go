@@ -69,10 +69,14 @@ func TestIdleViewersAreSentAwayAndTheSessionGoesOn(t *testing.T) {
 	n.unwarned(id)
 	n.time.advance(26 * time.Minute)
 	n.warned(id, text)
+	glance, err := w.ask(transporter.ConnectRequest{Ticket: n.sign(n.now(claims(ticket.Connect, id))), Peek: true})
+	must(t, err)
+	defer glance.Close()
+	n.warned(id, text) // a picture for the list is no reason to wait
 	n.time.advance(5 * time.Minute)
 
 	over := &display.Over{}
-	if _, err := v.RFB.Read(make([]byte, 1)); !errors.As(err, &over) || over.Reason != "idle_timeout = 30m in performance/p.ini: nobody used the keyboard or mouse" {
+	if _, err := v.RFB.Read(make([]byte, 1)); !errors.As(err, &over) || !over.Refused || over.Reason != "idle_timeout = 30m in performance/p.ini: nobody used the keyboard or mouse" {
 		t.Errorf("the viewer is told %v", err)
 	}
 	n.clients(id, 0)

@@ -69,7 +69,7 @@ type supervisor struct {
 	command  int
 	cgroup   cgroup // the session's own, empty where it has none
 	kills    *killWatch
-	starved  bool   // it ended for want of memory
+	starved  bool // it ended for want of memory
 }
 
 // ended is why a session is over, in a sentence. It is an error so that any step may return it.
