@@ -167,7 +167,7 @@ func TestAnIdlePageStaysAwayAndItsSessionEnds(t *testing.T) {
 	n.AwaitState(s.ID, transporter.Running)
 	b.Go(n.URL + "/sessions/" + s.ID)
 	b.connected()
-	b.Until(`document.querySelector('#veil-text').textContent == 'Idle_timeout = 4s in performance/default.ini: nobody used the keyboard or mouse.'`)
+	b.Until(`document.querySelector('#veil-text').textContent == 'Disconnected by idle_timeout = 4s in performance/default.ini: nobody used the keyboard or mouse.'`)
 	b.Until(`document.querySelector('.outcome:not(.failed) .reason')?.textContent == 'Ended by disconnect_timeout = 20s in performance/default.ini: nobody was connected.'`)
 	b.wantNoComplaints()
 }

@@ -24,7 +24,7 @@ func (l *Launcher) enforce(e *entry) {
 	switch {
 	case !v.acts(now):
 	case v.key == session.KeyIdle:
-		do = l.sendAway(e, limits.Name(v.key)+": nobody used the keyboard or mouse")
+		do = l.sendAway(e, "disconnected by "+limits.Name(v.key)+": nobody used the keyboard or mouse")
 	default:
 		do = l.endFor(e, limits.Name(v.key)+": nobody was connected")
 	}

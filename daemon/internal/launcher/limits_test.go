@@ -76,7 +76,7 @@ func TestIdleViewersAreSentAwayAndTheSessionGoesOn(t *testing.T) {
 	n.time.advance(5 * time.Minute)
 
 	over := &display.Over{}
-	if _, err := v.RFB.Read(make([]byte, 1)); !errors.As(err, &over) || !over.Refused || over.Reason != "idle_timeout = 30m in performance/p.ini: nobody used the keyboard or mouse" {
+	if _, err := v.RFB.Read(make([]byte, 1)); !errors.As(err, &over) || !over.Refused || over.Reason != "disconnected by idle_timeout = 30m in performance/p.ini: nobody used the keyboard or mouse" {
 		t.Errorf("the viewer is told %v", err)
 	}
 	n.clients(id, 0)

@@ -143,8 +143,8 @@ func TestAViewerTriesAgain(t *testing.T) {
 func TestAViewerThatIsSentAwayStaysAway(t *testing.T) {
 	t.Parallel()
 	w, b, _, s := openViewer(t)
-	w.fake.sendAway(s.ID, "idle_timeout = 30m in performance/p.ini: nobody used the keyboard or mouse")
-	told := `document.querySelector('#veil-text').textContent == 'Idle_timeout = 30m in performance/p.ini: nobody used the keyboard or mouse.' && !document.querySelector('#again').hidden`
+	w.fake.sendAway(s.ID, "disconnected by idle_timeout = 30m in performance/p.ini: nobody used the keyboard or mouse")
+	told := `document.querySelector('#veil-text').textContent == 'Disconnected by idle_timeout = 30m in performance/p.ini: nobody used the keyboard or mouse.' && !document.querySelector('#again').hidden`
 	b.Until(told)
 	w.tell(s, false)
 	b.Do(chromedp.Evaluate[chromedp.Void](`window.dispatchEvent(new Event('online')); document.dispatchEvent(new Event('visibilitychange')); undefined`))
