@@ -173,6 +173,7 @@ async function askWhy() {
 /** Says why the session is not shown any more, and leaves it to the reader to come again. */
 function sentAway(why) {
   veil(why, true);
+  find('veil').classList.add('final');
   find('again').hidden = false;
 }
 
@@ -190,6 +191,7 @@ document.addEventListener('visibilitychange', () => { if (timer && !document.hid
 find('again').addEventListener('click', open);
 
 function veil(text, away = false) {
+  find('veil').classList.remove('final');
   find('veil').hidden = text === '';
   find('veil').classList.toggle('away', away && Boolean(picture));
   find('veil-text').textContent = text;
