@@ -1,6 +1,10 @@
 package daemon_test
 
 import (
+	"bytes"
+	"crypto/tls"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"image"
 	"os"
@@ -265,4 +269,46 @@ func TestASessionFollowsTheWindow(t *testing.T) {
 	b.Until(`document.querySelector('#fit').getAttribute('aria-pressed') == 'true'`)
 	b.wantNoComplaints()
 	second.wantNoComplaints()
+}
+
+// TestAnOpenPageOutlivesItsCertificate changes the certificate twice, by another setting and by other files, while somebody
+// works: new connections get the new one, and the page goes on as if nothing had happened.
+func TestAnOpenPageOutlivesItsCertificate(t *testing.T) {
+	t.Parallel()
+	n, b, s := startViewer(t, "exec xterm")
+	b.Do(chromedp.Evaluate[chromedp.Void](`document.body.dataset.loaded = 'once'; undefined`))
+	dir := t.TempDir()
+	cert, key, _ := keyPair(t, dir)
+	n.Write("https.ini", "cert_file = "+cert+"\nkey_file = "+key+"\n", 0o644)
+	served := func(want []byte) {
+		t.Helper()
+		block, _ := pem.Decode(want)
+		n.Await("the new certificate", func() error {
+			conn, err := tls.Dial("tcp", strings.TrimPrefix(n.URL, "https://"), &tls.Config{InsecureSkipVerify: true})
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			if got := conn.ConnectionState().PeerCertificates[0].Raw; !bytes.Equal(got, block.Bytes) {
+				return errors.New("the old one is served")
+			}
+			return nil
+		})
+	}
+	for range 2 {
+		pair, err := os.ReadFile(cert)
+		if err != nil {
+			t.Fatal(err)
+		}
+		served(pair)
+		b.Until(`document.body.dataset.connected && document.body.dataset.loaded == 'once'`)
+		if status := eval[int](b, `fetch('/api/v1/sessions/`+s.ID+`', { cache: 'no-store' }).then((r) => r.status)`); status != 200 {
+			t.Errorf("the page is answered %d", status)
+		}
+		keyPair(t, dir)
+	}
+	fresh := b.another(n.URL + "/sessions/" + s.ID)
+	fresh.connected()
+	b.Until(`document.body.dataset.connected && document.body.dataset.loaded == 'once'`)
+	b.wantNoComplaints()
 }
