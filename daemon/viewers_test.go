@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -16,8 +17,8 @@ import (
 // movingScreen is a command whose display never rests, and costs little itself.
 const movingScreen = `exec xterm -geometry 100x30 -e sh -c 'i=0; while :; do i=$((i+1)); echo "$i $i $i $i $i $i"; sleep 0.02; done'`
 
-// TestDrillManyViewers looks at one moving screen with many viewers, one of whom never reads
-// and one very slowly: everybody else goes on seeing it move, neither the daemon nor the X server
+// TestDrillManyViewers looks at one moving screen with many viewers, one of whom never reads,
+// one very slowly, and one floods it with messages: everybody else goes on seeing it move, neither the daemon nor the X server
 // grows, and when all have left nothing is left of them.
 func TestDrillManyViewers(t *testing.T) {
 	n := startNode(t)
@@ -31,6 +32,9 @@ func TestDrillManyViewers(t *testing.T) {
 	n.askAndNeverRead(t, stuck)
 	slow := n.view(s.ID)
 	go trickle(slow)
+	flooder := n.view(s.ID)
+	var told atomic.Int64
+	go flood(flooder, &told)
 	watchers := n.watch(t, s.ID, crowd)
 	awaitFrames(t, watchers, 5) // warm: every buffer there will be is there
 	before := n.memory(t, s.ID)
@@ -41,14 +45,19 @@ func TestDrillManyViewers(t *testing.T) {
 			t.Errorf("%s grew by %d KiB while it was watched", what, grown)
 		}
 	}
-	if now := n.AwaitState(s.ID, transporter.Running); now.Clients != crowd+2 {
-		t.Errorf("%d viewers are counted, %d look on", now.Clients, crowd+2)
+	if now := n.AwaitState(s.ID, transporter.Running); now.Clients != crowd+3 {
+		t.Errorf("%d viewers are counted, %d look on", now.Clients, crowd+3)
+	}
+	t.Logf("the one that floods sent %d events", told.Load())
+	if told.Load() < 10_000 {
+		t.Error("that is no flood")
 	}
 	for _, w := range watchers {
 		w.conn.Close()
 	}
 	stuck.conn.(net.Conn).Close()
 	slow.conn.(net.Conn).Close()
+	flooder.conn.(net.Conn).Close()
 	n.Await("the viewers to be gone", func() error {
 		if now := n.AwaitState(s.ID, transporter.Running); now.Clients != 0 {
 			return fmt.Errorf("%d are left", now.Clients)
@@ -79,6 +88,18 @@ func trickle(v *liveViewer) {
 			return
 		}
 		<-time.After(50 * time.Millisecond)
+	}
+}
+
+// flood moves the mouse as fast as the connection takes it, many times in each message, and reads nothing.
+func flood(v *liveViewer, told *atomic.Int64) {
+	const each = 500
+	message := bytes.Repeat([]byte{5, 0, 0, 100, 0, 100}, each)
+	for {
+		if _, err := v.conn.(net.Conn).Write(message); err != nil {
+			return
+		}
+		told.Add(each)
 	}
 }
 
