@@ -146,8 +146,10 @@ async function disconnected(channel) {
   if (picture) find('still').replaceChildren(picture);
   canvasChanges.disconnect();
   const { code, reason } = channel.ended ?? {};
-  if (code === refused) sentAway(sentence(reason));
-  else if (refusal) sentAway(refusal);
+  if (code === refused) {
+    sentAway(sentence(reason));
+    await catchUp(); // it may be that the login has ended
+  } else if (refusal) sentAway(refusal);
   else if (channel.wasOpen) retry(lost());
   else await askWhy();
 }
