@@ -16,6 +16,7 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/internal/admin"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/machine"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/reload"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
@@ -31,6 +32,7 @@ type Options struct {
 	Announce func(url string)  // told the webserver's URL when it can be used, and again when it changes; may be nil
 	Notify   func(string)      // tells systemd how we are, as sd_notify(3) words it; may be nil
 	HangUp   <-chan os.Signal  // each value asks for a look at the files; may be nil
+	Mounts   string            // the list of what is mounted; "" = the kernel's
 }
 
 // Run runs a node until ctx ends or a component fails. Sessions live on.
@@ -95,7 +97,11 @@ func newNode(ctx context.Context, o Options) (*Node, error) {
 	if n.place, err = placeOf(o.Environ); err != nil {
 		return nil, err
 	}
-	if problems := spec.CheckDirs(n.place.Dirs, false); problems.HasErrors() {
+	d := n.place.Dirs
+	if n.machine, err = machine.Look(or(o.Mounts, machine.MountInfo), d.Var, d.Local, d.Temp); err != nil {
+		return nil, err
+	}
+	if problems := spec.CheckDirs(d, n.machine); problems.HasErrors() {
 		return nil, problems.Err()
 	}
 	if err := n.place.make(); err != nil {
@@ -122,7 +128,7 @@ func newNode(ctx context.Context, o Options) (*Node, error) {
 // buildEngine connects watcher, keeper, history and services.
 func (n *Node) buildEngine() error {
 	in := spec.Input{Environ: n.opts.Environ, Dirs: n.place.Dirs, NodeFile: n.place.nodeFile, Defaults: defaultsFile,
-		Hostname: n.name, DaemonUID: os.Getuid(), DaemonGID: os.Getgid()}
+		Hostname: n.name, DaemonUID: os.Getuid(), DaemonGID: os.Getgid(), Machine: n.machine}
 	n.watcher = watch.New(watch.Options{Dir: n.place.Config, Extra: []string{n.place.nodeFile, defaultsFile},
 		More: in.ReferencesOf, Log: n.opts.Logs.For("watch")})
 	var err error

@@ -38,6 +38,7 @@ type Node struct {
 	instance string // new at every start of the process
 
 	place      place
+	machine    *spec.Machine // as it was at the start
 	name       string
 	supervisor string // path of fastxd-session
 	account    session.Account

@@ -28,12 +28,16 @@ type File struct {
 	UID  int         // owner
 	GID  int         // owning group
 	Err  error       // why the file is there but could not be read; part of the digest by its text
+
+	// Above are the directories on the way to a file outside the root that can be executed, from / on:
+	// whoever may write to one of them decides what is run under that name.
+	Above []Dir
 }
 
-// Equal reports whether both files have the same name, bytes, mode, owner and error text.
+// Equal reports whether both files have the same name, bytes, mode, owner, error text and directories above them.
 func (f File) Equal(g File) bool {
 	return f.Name == g.Name && f.Mode == g.Mode && f.UID == g.UID && f.GID == g.GID &&
-		errorText(f.Err) == errorText(g.Err) && bytes.Equal(f.Data, g.Data)
+		errorText(f.Err) == errorText(g.Err) && bytes.Equal(f.Data, g.Data) && slices.Equal(f.Above, g.Above)
 }
 
 // Set is an immutable set of files, sorted by name. The zero value is empty.
@@ -123,8 +127,8 @@ func (s Set) Equal(other Set) bool {
 	return slices.EqualFunc(s.files, other.files, File.Equal)
 }
 
-// Digest returns "sha256:<hex>" over every file's name, data, mode, owner and
-// error text. Each part is preceded by its length, so that no two different
+// Digest returns "sha256:<hex>" over every file's name, data, mode, owner,
+// error text and the directories above it. Each part is preceded by its length, so that no two different
 // sets are ever hashed as the same bytes.
 func (s Set) Digest() string {
 	h := sha256.New()
@@ -135,6 +139,7 @@ func (s Set) Digest() string {
 			number(h, n)
 		}
 		frame(h, []byte(errorText(f.Err)))
+		frameAbove(h, f.Above)
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }

@@ -92,6 +92,8 @@ func TestDigestSeesEverything(t *testing.T) {
 		"group":            New(File{Name: "a", Data: base.Data, Mode: 0o644, GID: 7}),
 		"error":            New(File{Name: "a", Data: base.Data, Mode: 0o644, Err: ErrLoop}),
 		"other error":      New(File{Name: "a", Data: base.Data, Mode: 0o644, Err: ErrTooDeep}),
+		"way":              New(File{Name: "a", Data: base.Data, Mode: 0o644, Above: []Dir{{Name: "/", Mode: 0o755}}}),
+		"other way":        New(File{Name: "a", Data: base.Data, Mode: 0o644, Above: []Dir{{Name: "/", Mode: 0o775}}}),
 		"moved boundary":   New(file("a1", "2")),
 		"split":            New(file("a", "1"), file("a2", "")),
 		"two files":        New(base, file("b", "")),

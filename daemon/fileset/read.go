@@ -57,6 +57,7 @@ func Ignored(name string) bool {
 //     link names at that moment, so that a swap is seen whole or not at all.
 //   - A file that is there and cannot be read stands with Err; so does a
 //     directory, under its own name. An extra file that is absent is simply absent.
+//   - An extra file that can be executed stands with the directories on the way to it.
 //   - Nothing but regular files is ever opened, so a FIFO or a device cannot block.
 //   - Entries that Ignored names are passed over.
 //
@@ -313,7 +314,23 @@ func (r *reader) extra(name string) error {
 		return nil
 	}
 	r.linked(name)
-	return r.file(name, filepath.ToSlash(filepath.Clean(name)))
+	if err := r.file(name, filepath.ToSlash(filepath.Clean(name))); err != nil {
+		return err
+	}
+	return r.above(filepath.Clean(name))
+}
+
+// above notes the directories on the way to the file that was read last, when that can be executed.
+func (r *reader) above(name string) (err error) {
+	last := len(r.files) - 1
+	if last < 0 || r.files[last].Name != filepath.ToSlash(name) || r.files[last].Mode&0o111 == 0 {
+		return nil
+	}
+	f := &r.files[last]
+	if f.Above, err = above(name); err != nil { // it moves under our feet
+		*f = File{Name: f.Name, Mode: f.Mode, UID: f.UID, GID: f.GID, Err: plain(err)}
+	}
+	return nil
 }
 
 // file reads one file. A file whose size or time moves while it is read is read

@@ -2,28 +2,49 @@ package natsconf
 
 import (
 	"fmt"
+	"math"
+	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/bcrypt"
 )
 
-// samples are the secrets that the guide and the manual print. A copied example
-// protects nothing: everyone can read it.
+// samples are the secrets that the guide and the manual print: tokens, passwords, and a seed with its
+// public key. A copied example protects nothing: everyone can read it.
 func samples() []string {
 	return []string{
 		"$2a$11$PWIFAL8RsWyGI3jVZtO9Nu8.6jOxzxfZo7c/W0eLk017hjgUKWrhy", "dag0HTXl4RGg7dXdaJwbC8",
-		"thisisasecret", "T0pS3cr3t",
+		"thisisasecret", "T0pS3cr3t", "s3cr3t",
+		"SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY", "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4",
 	}
 }
 
-// slowCost is the bcrypt cost from which a few hundred clients that reconnect at once run into their time-out.
-const slowCost = 7
+// Published reports whether a secret stands in public documentation.
+func Published(secret string) bool { return slices.Contains(samples(), secret) }
+
+// What a restart of the transporter comes to when clients show a token or a password whose bcrypt hash the
+// file holds: all of them come back at once, each waits so long, and the server compares one after the other.
+const (
+	clientWaits  = 2 * time.Second
+	comparison11 = 140 * time.Millisecond // with cost 11, as measured; each step of the cost doubles it
+)
+
+// manyClients is how many clients are assumed where nobody says: some sixty nodes with five each.
+const manyClients = 300
+
+// clientsWithin is how many clients get in before they stop waiting, with a hash of that cost.
+func clientsWithin(cost int) int {
+	return int(float64(clientWaits) / math.Ldexp(float64(comparison11), cost-11))
+}
 
 // check applies the rules that go beyond one value.
 func (p *parser) check(c *Config, root block) {
 	p.checkAuthorization(c, root)
 	p.checkSecrets(&node{value: root})
 	p.checkCluster(c.Cluster, root["cluster"])
+	p.checkRoutes(c, root["cluster"])
 }
 
 // elsewhere finds the ways to let clients in that do not need the authorization block.
@@ -85,7 +106,7 @@ func (p *parser) checkSecrets(n *node) {
 func (p *parser) checkSecret(n *node, v string) {
 	for _, s := range samples() {
 		if v == s || strings.Contains(v, ":"+s+"@") {
-			p.errorAt(n, "sample-secret", "this is the example secret that the guide prints; everyone knows it", "make a new one of your own")
+			p.errorAt(n, "sample-secret", "this is an example that stands in public documentation; everyone knows it", "make a new one of your own")
 		}
 	}
 	if !bcryptHash.MatchString(v) {
@@ -96,8 +117,9 @@ func (p *parser) checkSecret(n *node, v string) {
 		p.errorAt(n, "hash", "the bcrypt hash is not complete", "copy the whole hash; it has 60 characters")
 	case cost > maxCost:
 		p.errorAt(n, "hash-cost", fmt.Sprintf("one comparison of a hash of cost %d takes longer than clients wait", cost), "use an nkey, or a long random token in plain text")
-	case cost >= slowCost:
-		p.warnAt(n, "hash-cost", fmt.Sprintf("a hash of cost %d lets hundreds of nodes time out when they reconnect at once", cost), "use nkeys, or a long random token in plain text")
+	case clientsWithin(cost) < p.clients:
+		p.warnAt(n, "hash-cost", fmt.Sprintf("a bcrypt hash of cost %d lets some %d clients in before the others give up, and %d may reconnect at once",
+			cost, clientsWithin(cost), p.clients), "use nkeys, or a long random token in plain text")
 	}
 }
 
@@ -112,6 +134,34 @@ func (p *parser) checkCluster(c *Cluster, at *node) {
 	if c.Port != 0 && c.User == "" && (c.TLS == nil || !c.TLS.Verify) && !local(c.Host) {
 		p.warnAt(at, "open-cluster", "whoever reaches the cluster port joins the cluster and sees everything", "add authorization { user, password } to the cluster block")
 	}
+}
+
+// checkRoutes holds the ways between the servers to what is asked of clients.
+func (p *parser) checkRoutes(c *Config, at *node) {
+	if c.Cluster == nil {
+		return
+	}
+	if c.TLS != nil && c.Cluster.TLS == nil && c.Cluster.Port != 0 && !local(c.Cluster.Host) {
+		p.warnAt(at, "routes-without-tls", "clients connect over TLS, and what they say goes on to the other servers in the clear",
+			"add tls { cert_file, key_file, ca_file, verify: true } to the cluster block")
+	}
+	b, _ := at.value.(block)
+	for _, n := range routes(b) {
+		route, _ := n.value.(string)
+		if u, err := url.Parse(route); err == nil && u.Host != "" && u.User == nil && c.Cluster.User != "" {
+			p.warnAt(n, "route-credentials", "the route shows no user and password, and the cluster block asks for them", "write nats://USER:PASSWORD@HOST:PORT")
+		}
+	}
+}
+
+// routes are the elements of the list of routes.
+func routes(b block) []*node {
+	n, ok := b["routes"]
+	if !ok {
+		return nil
+	}
+	list, _ := n.value.([]*node)
+	return list
 }
 
 func local(host string) bool { return host == "127.0.0.1" || host == "::1" || host == "localhost" }

@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"net/url"
 	"regexp"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
@@ -124,6 +125,25 @@ func (c *Config) NKeys() []string {
 		}
 	}
 	return keys
+}
+
+// ClearSecret reports whether the file holds a secret that whoever reads it can use: a token or password
+// that is not hashed, or one in a route. Public nkeys and hashes are none.
+func (c *Config) ClearSecret() bool {
+	secrets := []Secret{c.Authorization.Token, c.Authorization.Password}
+	for _, u := range c.Authorization.Users {
+		secrets = append(secrets, u.Password)
+	}
+	if c.Cluster != nil {
+		secrets = append(secrets, c.Cluster.Password)
+		for _, r := range c.Cluster.Routes {
+			if u, err := url.Parse(string(r)); err == nil && u.User != nil {
+				password, _ := u.User.Password()
+				secrets = append(secrets, Secret(password))
+			}
+		}
+	}
+	return slices.ContainsFunc(secrets, func(s Secret) bool { return s != "" && !bcryptHash.MatchString(string(s)) })
 }
 
 // maxCost bounds the bcrypt hashes that Opens tries: each step doubles the time, and cost 14 takes about a second.

@@ -143,6 +143,13 @@ func TestParseReportsEveryFaultAtItsPlace(t *testing.T) {
 		"secret in a route":     {"authorization { token: longrandom }\ncluster {\n  name: x\n  routes: [nats://r:T0pS3cr3t@h:1]\n}", []string{"4:12 cluster.routes sample-secret"}},
 		"unnamed cluster":       {"authorization { token: longrandom }\ncluster { host: localhost, port: 6222 }", []string{"2:1 cluster no-cluster-name"}},
 		"open cluster":          {"authorization { token: longrandom }\ncluster { name: x, port: 6222 }", []string{"2:1 cluster open-cluster"}},
+		"TLS for clients only":  {"tls { cert_file: a, key_file: b }\nauthorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s } }", []string{"3:1 cluster routes-without-tls"}},
+		"TLS for both":          {"tls { cert_file: a, key_file: b }\nauthorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s }, tls { cert_file: a, key_file: b } }", nil},
+		"TLS, one machine":      {"tls { cert_file: a, key_file: b }\n" + ok, nil},
+		"route without secret":  {"authorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s }\n  routes: [nats://r:s@a:1, nats://b:1] }", []string{"3:28 cluster.routes route-credentials"}},
+		"manual's seed":         {"authorization { users: [{nkey: UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4}] }\ncluster { name: x, host: localhost }", []string{"1:26 authorization.users.nkey sample-secret"}},
+		"cost too slow":         {"authorization { token: \"$2a$07$abcdefghijklmnopqrstuuwTeo6bCrLDPzBfTdqQbUOHyPx8dQFDm\" }\ncluster { name: x, host: localhost }", []string{"1:17 authorization.token hash-cost"}},
+		"cost fast enough":      {"authorization { token: \"$2a$06$abcdefghijklmnopqrstuuwTeo6bCrLDPzBfTdqQbUOHyPx8dQFDm\" }\ncluster { name: x, host: localhost }", nil},
 		"no cluster":            {"authorization { token: longrandom }", []string{"0:0 cluster no-cluster"}},
 		"include":               {ok + "include ./auth.conf\n", []string{"3:0  include"}},
 		"include, quoted":       {ok + "include '/etc/passwd'\n", []string{"3:1 include include"}},
@@ -220,6 +227,38 @@ func TestParseIsBounded(t *testing.T) {
 		_, diags := Parse("f", []byte(text+"authorization { token: longrandom }\n"))
 		if !slices.ContainsFunc(diags, func(d diag.Diagnostic) bool { return d.Code == "too-large" || d.Code == "syntax" }) {
 			t.Errorf("%s: diagnostics %v", name, codes(diags))
+		}
+	}
+}
+
+func TestWhatAHashCostsDependsOnHowManyReconnect(t *testing.T) {
+	t.Parallel()
+	const text = "authorization { token: \"$2a$11$abcdefghijklmnopqrstuuwTeo6bCrLDPzBfTdqQbUOHyPx8dQFDm\" }\ncluster { name: x, host: localhost }"
+	for clients, want := range map[int]string{
+		14: "",
+		15: "f:1:17: warning: authorization.token: a bcrypt hash of cost 11 lets some 14 clients in before the others give up, and 15 may reconnect at once; use nkeys, or a long random token in plain text\n",
+	} {
+		if _, diags := ParseFor("f", []byte(text), clients); diags.Text() != want {
+			t.Errorf("%d clients:\n%s", clients, diags.Text())
+		}
+	}
+}
+
+func TestClearSecret(t *testing.T) {
+	t.Parallel()
+	const hash = "$2a$04$abcdefghijklmnopqrstuuwTeo6bCrLDPzBfTdqQbUOHyPx8dQFDm"
+	for text, want := range map[string]bool{
+		"authorization { token: longrandom }":                                 true,
+		"authorization { token: \"" + hash + "\" }":                           false,
+		"authorization { user: a, password: longrandom }":                     true,
+		"authorization { users: [{user: a, password: longrandom}] }":          true,
+		"authorization { users: [{nkey: " + keyA + "}] }":                     false,
+		"cluster { authorization { user: r, password: s } }":                  true,
+		"cluster { routes: [nats://r:s@h:1] }":                                true,
+		"cluster { routes: [nats://h:1], tls { cert_file: a, key_file: b } }": false,
+	} {
+		if c, _ := Parse("f", []byte(text)); c.ClearSecret() != want {
+			t.Errorf("%s: ClearSecret = %t", text, !want)
 		}
 	}
 }

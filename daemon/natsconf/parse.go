@@ -1,6 +1,7 @@
 package natsconf
 
 import (
+	"cmp"
 	"net"
 	"net/url"
 	"strconv"
@@ -21,14 +22,18 @@ type parser struct {
 	depth     int             // blocks and lists that are open
 	tooLarge  bool
 	auth      *node // the authorization block, once found
+	clients   int   // that may reconnect at once
 }
 
 // Parse reads a nats-server.conf in every form that upstream accepts and checks
 // it. name is the file's name in the diagnostics. The Config is nil when the text
 // cannot be read at all; with errors it is what could be understood. No
 // diagnostic holds a secret.
-func Parse(name string, data []byte) (*Config, diag.List) {
-	p := &parser{file: name, resolving: map[string]bool{}}
+func Parse(name string, data []byte) (*Config, diag.List) { return ParseFor(name, data, 0) }
+
+// ParseFor is Parse for a cluster in which so many clients may reconnect at once; 0 stands for hundreds.
+func ParseFor(name string, data []byte, clients int) (*Config, diag.List) {
+	p := &parser{file: name, resolving: map[string]bool{}, clients: cmp.Or(clients, manyClients)}
 	c := p.parse(string(data))
 	p.diags.Sort()
 	return c, p.diags

@@ -2,10 +2,10 @@ package spec
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
+	"github.com/fastx-kit/fastx-kit/daemon/natsconf"
 	"github.com/fastx-kit/fastx-kit/daemon/spec/syntax"
 )
 
@@ -78,7 +78,7 @@ const maxCost = 15
 // checkHash accepts bcrypt alone: everything else in this format is guessed in no time.
 func checkHash(hash string) *fault {
 	switch {
-	case slices.Contains(published, hash):
+	case natsconf.Published(hash):
 		return faultf("make a new one with htpasswd -B", "the password stands in public documentation")
 	case !bcrypt.MatchString(hash):
 		return faultf("make it with htpasswd -B", "the password is not hashed with bcrypt")

@@ -89,6 +89,9 @@ func (l *loader) checkApps() {
 		if a.Command == "" && !l.hasErrors(name) {
 			l.at(name, syntax.Line{}, diag.Error, "missing", "command", "is missing", "write the command that the application runs")
 		}
+		if l.in.Alone {
+			continue
+		}
 		l.checkProfile(name, a)
 		l.checkFits(name, a)
 	}

@@ -131,22 +131,22 @@ func TestNoDiagnosticHoldsASecret(t *testing.T) {
 func TestCheckDirs(t *testing.T) {
 	t.Parallel()
 	good := Dirs{Config: "/etc/fastx", Var: "/var/fastx", Local: "/var/fastx-local", Temp: "/tmp", Run: "/run/fastx"}
-	if problems := CheckDirs(good, true); len(problems) > 0 {
+	if problems := CheckDirs(good, sharedVar); len(problems) > 0 {
 		t.Errorf("good directories:\n%s", problems.Text())
 	}
 	inside := good
 	inside.Local = "/var/fastx/local"
-	if problems := CheckDirs(inside, false); len(problems) != 1 || problems[0].Severity != diag.Warning {
+	if problems := CheckDirs(inside, &Machine{}); len(problems) != 1 || problems[0].Severity != diag.Warning {
 		t.Errorf("LOCAL inside VAR of one node:\n%s", problems.Text())
 	}
-	if problems := CheckDirs(inside, true); len(problems) != 1 || problems[0].Severity != diag.Error {
+	if problems := CheckDirs(inside, sharedVar); len(problems) != 1 || problems[0].Severity != diag.Error {
 		t.Errorf("LOCAL inside a shared VAR:\n%s", problems.Text())
 	}
 	relative, long := good, good
 	relative.Temp = "tmp"
 	long.Run = "/" + strings.Repeat("r", 84)
 	for name, dirs := range map[string]Dirs{"relative": relative, "long": long} {
-		if problems := CheckDirs(dirs, false); len(problems) != 1 || !problems.HasErrors() {
+		if problems := CheckDirs(dirs, &Machine{}); len(problems) != 1 || !problems.HasErrors() {
 			t.Errorf("%s:\n%s", name, problems.Text())
 		}
 	}

@@ -55,25 +55,30 @@ func (d Dirs) named(key string) string {
 		"FX_TEMP_DIR": d.Temp, "FX_RUN_DIR": d.Run}[key]
 }
 
-// CheckDirs says what is wrong with the directories. The guide's own default
-// puts FX_LOCAL_DIR inside FX_VAR_DIR: an error where VAR is shared between nodes, else a warning.
-func CheckDirs(d Dirs, varIsShared bool) diag.List {
+// CheckDirs says what is wrong with the directories of a node on a machine. The guide's own default
+// puts FX_LOCAL_DIR inside FX_VAR_DIR: an error where VAR is shared between nodes, else a warning, and
+// neither where LOCAL is a mount of its own.
+func CheckDirs(d Dirs, m *Machine) diag.List {
 	var out diag.List
 	add := func(s diag.Severity, code, key, summary, remedy string) {
 		out = append(out, diag.Diagnostic{Key: key, Severity: s, Code: code, Summary: summary, Remedy: remedy})
 	}
 	for _, key := range []string{"FX_CONFIG_DIR", "FX_VAR_DIR", "FX_LOCAL_DIR", "FX_TEMP_DIR", "FX_RUN_DIR"} {
-		if dir := d.named(key); !path.IsAbs(dir) {
+		if dir := d.named(key); !path.IsAbs(dir) && dir != "" {
 			add(diag.Error, "bad-value", key, fmt.Sprintf("%s is not an absolute path", show(dir)), "write the whole path from / on")
 		}
 	}
 	severity := diag.Warning
-	if varIsShared {
+	if m.Shared(d.Var) {
 		severity = diag.Error
 	}
-	if within(d.Local, d.Var) {
+	if within(d.Local, d.Var) && !m.apart(d.Local, d.Var) {
 		add(severity, "local-in-var", "FX_LOCAL_DIR", fmt.Sprintf("%s lies inside FX_VAR_DIR, which nodes share", d.Local),
 			"move it to a directory of this node, such as /var/lib/fastx-local")
+	}
+	if m.Shared(d.Temp) {
+		add(diag.Warning, "temp-on-network", "FX_TEMP_DIR", fmt.Sprintf("%s lies on a network mount (%s), and nodes that share it get into each other's way", d.Temp, m.On(d.Temp).Type),
+			"name a directory of this machine, such as /tmp")
 	}
 	if len(d.Run)+len(longestSocket) > maxSocket {
 		add(diag.Error, "long-path", "FX_RUN_DIR", fmt.Sprintf("is too long: sockets in it would pass %d bytes", maxSocket), "choose a shorter directory")
@@ -82,5 +87,8 @@ func CheckDirs(d Dirs, varIsShared bool) diag.List {
 }
 
 func within(dir, parent string) bool {
+	if parent == "/" {
+		return true
+	}
 	return strings.HasPrefix(path.Clean(dir)+"/", path.Clean(parent)+"/")
 }

@@ -170,7 +170,7 @@ func (l *loader) checkBalancer() {
 		return
 	}
 	e.LoadBalancer = "fewest-sessions"
-	if _, ok := l.origins["LOAD_BALANCER_SCRIPT"]; ok {
+	if _, ok := l.origins["LOAD_BALANCER_SCRIPT"]; ok || l.in.Alone {
 		l.at(at.file, at.line, diag.Warning, "not-acted-on", "LOAD_BALANCER", "custom is not acted on by this version yet",
 			"until then a session goes to the node that has the fewest")
 		return

@@ -6,7 +6,6 @@ import (
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
-	"github.com/fastx-kit/fastx-kit/daemon/natsconf"
 	"github.com/fastx-kit/fastx-kit/daemon/spec/syntax"
 )
 
@@ -24,6 +23,12 @@ type Input struct {
 	Format    int    // the newest format this node knows; 0 = Format
 	DaemonUID int
 	DaemonGID int
+	Machine   *Machine // where the directories lie; nil = not known, and they are not judged
+	Nodes     int      // how many nodes the cluster has; 0 = not known, and many are assumed
+
+	// Alone says that the set is one file without the tree that it belongs to, so that what it says of
+	// other files, and what others have to say first, is not judged.
+	Alone bool
 }
 
 // Load says what the files mean and everything that is wrong with them, in file order.
@@ -35,7 +40,7 @@ type Input struct {
 //  1. The environment comes first: it says which format the tree has and which files count.
 //  2. Every file's name, readability, emptiness and owner are checked.
 //  3. Each file is read into its part of the Config.
-//  4. What files say about each other is checked.
+//  4. What files say about each other, and about the machine, is checked.
 func Load(in Input) (*Config, diag.List) {
 	if in.Format == 0 {
 		in.Format = Format
@@ -58,7 +63,9 @@ func Load(in Input) (*Config, diag.List) {
 	l.removed()
 	l.others()
 	l.checkApps() // 4
-	l.checkToken()
+	l.checkOpens()
+	l.checkScripts()
+	l.checkPlace()
 	l.problems.Sort()
 	return l.cfg, l.problems
 }
@@ -113,17 +120,6 @@ func (l *loader) discreet(file string, problems diag.List) diag.List {
 		}
 	}
 	return problems
-}
-
-// nats reads nats-server.conf.
-func (l *loader) nats() {
-	f, ok := l.in.Set.Lookup("nats-server.conf")
-	if !ok || f.Err != nil || len(f.Data) == 0 {
-		return
-	}
-	conf, problems := natsconf.Parse(f.Name, f.Data)
-	l.cfg.NATS = conf
-	l.add(problems...)
 }
 
 // logLevel reads loglevel.ini.

@@ -26,6 +26,8 @@ type Setting struct {
 	early bool // it reaches the Config, and nobody acts on it there yet
 	least int  // of a whole number; the default may be less, where it stands for no limit
 	most  int  // of a whole number; 0 = any
+
+	executed bool // it names a program that is run
 }
 
 // Class says what a change of a setting takes.

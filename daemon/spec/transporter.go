@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
-	"github.com/fastx-kit/fastx-kit/daemon/natsconf"
 	"github.com/fastx-kit/fastx-kit/daemon/spec/syntax"
 )
 
@@ -20,10 +19,9 @@ func (t Transporter) SeedOf(c Component) Seed {
 
 // transporter reads transporter-secret.ini, or the node's own file in its place.
 func (l *loader) transporter() {
-	name := transporterFile
-	if own := l.cfg.Env.TransporterSecret; own != "" {
-		name = own
-		l.ownSecret(own)
+	name := l.transporterName()
+	if l.cfg.Env.TransporterSecret != "" {
+		l.ownSecret(name)
 	}
 	b := &bus{Transporter: Transporter{Seeds: map[Component]Seed{}}}
 	doc := l.decode(name, transporterFile, b)
@@ -32,19 +30,11 @@ func (l *loader) transporter() {
 	l.cfg.Transporter = b.Transporter
 }
 
-// checkToken holds the token against nats-server.conf, which a tree for transporter nodes has beside it.
-func (l *loader) checkToken() {
-	t, conf := l.cfg.Transporter, l.cfg.NATS
-	if conf == nil || conf.Authorization.Form != natsconf.Token || t.Form != "token" || t.Default.Current == "" {
-		return
-	}
-	if !conf.Opens(t.Default.Current) && !conf.Opens(t.Default.Previous) {
-		l.file("nats-server.conf", diag.Warning, "token-mismatch", "its token is not the one of "+transporterFile, "make the two match")
-	}
-}
-
 // ownSecret checks the file that FX_TRANSPORTER_SECRET names.
 func (l *loader) ownSecret(name string) {
+	if l.in.Alone {
+		return
+	}
 	if f, ok := l.in.Set.Lookup(name); !ok || f.Err != nil {
 		at := l.origins["FX_TRANSPORTER_SECRET"]
 		l.at(at.file, at.line, diag.Error, "missing", "FX_TRANSPORTER_SECRET",
@@ -92,7 +82,7 @@ func (l *loader) tokenLine(doc *syntax.Doc, key string) syntax.Line {
 // checkSeeds wants, where there are transporter nodes, a seed for each component that runs here.
 // Without urls nobody asks for one.
 func (l *loader) checkSeeds(doc *syntax.Doc, b *bus) {
-	if len(b.URLs) == 0 || b.Form != "nkey" {
+	if len(b.URLs) == 0 || b.Form != "nkey" || l.in.Alone {
 		return
 	}
 	urls := find(doc, "transporter", "urls")

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/fastx-kit/fastx-kit/daemon/natsconf"
 )
 
 // Type says what values a setting takes.
@@ -282,18 +284,12 @@ func parseServices(values []string) ([]Component, *fault) {
 	return out, faultIf(len(out) == 0, "name at least one of webserver, manager, user, launcher", "names no component")
 }
 
-// published are secrets that stand in public documentation.
-var published = []string{
-	"thisisasecret", "T0pS3cr3t", "s3cr3t",
-	"dag0HTXl4RGg7dXdaJwbC8", "$2a$11$PWIFAL8RsWyGI3jVZtO9Nu8.6jOxzxfZo7c/W0eLk017hjgUKWrhy",
-}
-
 // checkSecret looks at a secret without ever saying it.
 func checkSecret(t Type, v string) *fault {
 	switch {
 	case v == "":
 		return faultf("write the secret, or remove the key", "is empty")
-	case slices.Contains(published, v):
+	case natsconf.Published(v):
 		return faultf("make a new one", "is an example that stands in public documentation")
 	case bcryptLike(v):
 		return faultf("write the clear text here; the hash belongs into nats-server.conf", "holds a bcrypt hash")

@@ -48,6 +48,9 @@ var layers = map[string]reasons{
 		"daemon/fileset":               "it hands over settled sets",
 		"github.com/fsnotify/fsnotify": "events hint when to look; nobody else watches",
 	},
+	"daemon/internal/machine": {
+		"daemon/spec": "it finds out what a check has to know of the machine",
+	},
 	"daemon/internal/generation": {
 		"daemon/diag":    "a rejected set is told by its diagnostics",
 		"daemon/fileset": "a generation is an effective set",
@@ -167,6 +170,7 @@ var layers = map[string]reasons{
 		"daemon/diag":                "check prints diagnostics",
 		"daemon/fileset":             "it reads and writes sets",
 		"daemon/internal/admin":      "it asks the daemon",
+		"daemon/internal/machine":    "check judges the directories of the machine it runs on",
 		"daemon/render":              "init writes what it renders",
 		"daemon/spec":                "check loads what is there",
 		"github.com/spf13/cobra":     "commands, help and completion",
@@ -181,6 +185,7 @@ var layers = map[string]reasons{
 		"daemon/internal/generation":  "the keeper",
 		"daemon/internal/history":     "records what the keeper accepts",
 		"daemon/internal/launcher":    "a component",
+		"daemon/internal/machine":     "the directories are judged by where they lie",
 		"daemon/internal/manager":     "a component",
 		"daemon/internal/reload":      "brings generations to services",
 		"daemon/internal/session":     "the account a session runs as",

@@ -43,11 +43,12 @@ type manifest struct {
 }
 
 type manifestFile struct {
-	Name  string      `json:"name"`
-	Mode  fs.FileMode `json:"mode"`
-	UID   int         `json:"uid"`
-	GID   int         `json:"gid"`
-	Error string      `json:"error,omitempty"` // the file was there and could not be read
+	Name  string        `json:"name"`
+	Mode  fs.FileMode   `json:"mode"`
+	UID   int           `json:"uid"`
+	GID   int           `json:"gid"`
+	Error string        `json:"error,omitempty"` // the file was there and could not be read
+	Above []fileset.Dir `json:"above,omitempty"`
 }
 
 // Stored reports whether a last good generation is kept below FX_LOCAL_DIR.
@@ -125,7 +126,7 @@ func storedName(name string) string {
 func writeManifest(dir string, gen *Generation) error {
 	m := manifest{Number: gen.Number, Digest: gen.Digest, Origin: gen.Origin, Accepted: gen.Accepted}
 	for _, f := range gen.Set.Files() {
-		entry := manifestFile{Name: f.Name, Mode: f.Mode, UID: f.UID, GID: f.GID}
+		entry := manifestFile{Name: f.Name, Mode: f.Mode, UID: f.UID, GID: f.GID, Above: f.Above}
 		if f.Err != nil {
 			entry.Error = f.Err.Error()
 		}
@@ -194,7 +195,7 @@ func (s store) load() (*Generation, error) {
 func (m manifest) read(dir string) (fileset.Set, error) {
 	var files []fileset.File
 	for _, e := range m.Files {
-		f := fileset.File{Name: e.Name, Mode: e.Mode, UID: e.UID, GID: e.GID}
+		f := fileset.File{Name: e.Name, Mode: e.Mode, UID: e.UID, GID: e.GID, Above: e.Above}
 		stored := filepath.FromSlash(storedName(e.Name))
 		switch {
 		case e.Error != "":

@@ -1,0 +1,50 @@
+// Package machine finds out what of a machine has a say in its configuration and stands in no file of it.
+//
+// It asks the kernel and never the file systems themselves, but for links on the way to a directory, so
+// that a share which hangs delays nobody.
+package machine
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/fastx-kit/fastx-kit/daemon/spec"
+)
+
+// MountInfo is where Linux lists what is mounted.
+const MountInfo = "/proc/self/mountinfo"
+
+// Look reads what is mounted; mountinfo is MountInfo, or a file of that form. A directory of dirs that a
+// link leads elsewhere stands in the result as if what it leads to were mounted there. On a system
+// that has no such list nothing is known to be mounted.
+func Look(mountinfo string, dirs ...string) (*spec.Machine, error) {
+	text, err := os.ReadFile(mountinfo)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &spec.Machine{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	m := &spec.Machine{Mounts: spec.ParseMounts(text)}
+	for _, dir := range dirs {
+		if real := resolve(dir); real != dir {
+			m.Mounts = append(m.Mounts, spec.Mount{Dir: dir, Type: m.On(real).Type})
+		}
+	}
+	return m, nil
+}
+
+// resolve follows the links of a directory that need not be there yet.
+func resolve(dir string) string {
+	real, err := filepath.EvalSymlinks(dir)
+	switch parent := filepath.Dir(dir); {
+	case err == nil:
+		return real
+	case parent == dir || !errors.Is(err, fs.ErrNotExist):
+		return dir
+	default:
+		return filepath.Join(resolve(parent), filepath.Base(dir))
+	}
+}

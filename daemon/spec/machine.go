@@ -1,0 +1,155 @@
+package spec
+
+import (
+	"bufio"
+	"bytes"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/fastx-kit/fastx-kit/daemon/diag"
+	"github.com/fastx-kit/fastx-kit/daemon/fileset"
+)
+
+// Machine is what has a say in the configuration and stands in no file: where the directories
+// really lie.
+type Machine struct {
+	Mounts []Mount // in the order in which they were mounted
+}
+
+// Mount is one mounted file system.
+type Mount struct {
+	Dir  string // where it is mounted, absolute
+	Type string // as mount(8) names it, such as "ext4", "nfs4" or "fuse.sshfs"
+}
+
+// networkTypes are file systems that other machines can mount too.
+var networkTypes = []string{
+	"nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "ceph", "glusterfs", "lustre", "gpfs", "beegfs", "afs", "coda",
+	"9p", "ocfs2", "gfs2", "gfs", "orangefs", "pvfs2", "moosefs", "panfs", "sshfs", "s3fs", "gcsfuse", "juicefs",
+	"cephfs", "ceph-fuse", "rclone", "goofys", "davfs", "mfs", "weka", "wekafs",
+}
+
+// ParseMounts reads what the kernel says in /proc/self/mountinfo.
+func ParseMounts(mountinfo []byte) []Mount {
+	var out []Mount
+	for lines := bufio.NewScanner(bytes.NewReader(mountinfo)); lines.Scan(); {
+		before, after, ok := strings.Cut(lines.Text(), " - ")
+		fields, rest := strings.Fields(before), strings.Fields(after)
+		if ok && len(fields) >= 5 && len(rest) > 0 {
+			out = append(out, Mount{unescape(fields[4]), rest[0]})
+		}
+	}
+	return out
+}
+
+// unescape reads the octal that stands for white space and backslashes there.
+func unescape(text string) string {
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		if text[i] == '\\' && i+4 <= len(text) {
+			if c, err := strconv.ParseUint(text[i+1:i+4], 8, 8); err == nil {
+				b.WriteByte(byte(c))
+				i += 3
+				continue
+			}
+		}
+		b.WriteByte(text[i])
+	}
+	return b.String()
+}
+
+// On returns the file system that a directory lies on; of two at one place the later hides the other.
+func (m *Machine) On(dir string) Mount {
+	var found Mount
+	for _, mount := range m.Mounts {
+		if within(dir, mount.Dir) && len(mount.Dir) >= len(found.Dir) {
+			found = mount
+		}
+	}
+	return found
+}
+
+// Shared reports whether a directory lies where other machines can reach it.
+func (m *Machine) Shared(dir string) bool {
+	kind := m.On(dir).Type
+	return slices.Contains(networkTypes, kind) || slices.Contains(networkTypes, strings.TrimPrefix(kind, "fuse."))
+}
+
+// apart reports whether a directory has a mount of its own within another one.
+func (m *Machine) apart(dir, parent string) bool {
+	at := m.On(dir).Dir
+	return at != "" && within(at, parent) && path.Clean(at) != path.Clean(parent)
+}
+
+// checkPlace judges the directories that a start with these files would use.
+func (l *loader) checkPlace() {
+	if l.in.Machine == nil {
+		return
+	}
+	dirs, at := l.in.Dirs, map[string]origin{}
+	for _, s := range SettingsOf(envFile) {
+		if s.Scope != ScopeBefore || s.into == nil {
+			continue
+		}
+		for _, file := range []string{l.in.Defaults, l.in.NodeFile} {
+			if l.in.Environ[s.Key] != "" || l.docs[file] == nil {
+				continue
+			}
+			if line := find(l.docs[file], "", s.Key); line.Value != "" {
+				at[s.Key] = origin{file, line}
+				s.into(&dirs, "", path.Clean(line.Value))
+			}
+		}
+	}
+	for _, d := range CheckDirs(dirs, l.in.Machine) {
+		if from := at[d.Key]; d.Code != "bad-value" { // the line itself has been told so
+			l.at(from.file, from.line, d.Severity, d.Code, d.Key, d.Summary, d.Remedy)
+		}
+	}
+}
+
+// checkScripts judges the programs that keys name: who may change one of them acts as the daemon, or as any
+// user who starts a session.
+func (l *loader) checkScripts() {
+	for _, s := range SettingsOf(envFile) {
+		at := l.origins[s.Key]
+		value := at.line.Value
+		if v := l.in.Environ[s.Key]; v != "" {
+			at, value = origin{}, v
+		}
+		if !s.executed || value == "" || s.Check(value) != nil {
+			continue
+		}
+		if f, ok := l.in.Set.Lookup(path.Clean(value)); ok && f.Err == nil {
+			l.checkScript(at, s, f)
+		}
+	}
+}
+
+// checkScript names the first thing on the way to a program that is not root's alone.
+func (l *loader) checkScript(at origin, s Setting, f fileset.File) {
+	for _, d := range append(slices.Clone(f.Above), fileset.Dir{Name: f.Name, Mode: f.Mode, UID: f.UID, GID: f.GID}) {
+		if who := l.otherWriter(d); who != "" {
+			line := at.line
+			line.Col = line.ValueCol
+			l.at(at.file, line, diag.Error, "script-not-roots", s.Key, show(f.Name)+" is executed, and "+who,
+				"give it and every directory above it to root (chown root, chmod go-w), or move it to such a place as /usr/local/lib/fastx")
+			return
+		}
+	}
+}
+
+// otherWriter says who but root can change a file or directory.
+func (l *loader) otherWriter(d fileset.Dir) string {
+	switch {
+	case d.UID != 0:
+		return show(d.Name) + " belongs to user " + strconv.Itoa(d.UID) + " and not to root"
+	case d.Mode&0o002 != 0:
+		return "everyone can change " + show(d.Name)
+	case d.Mode&0o020 != 0 && d.GID == l.in.DaemonGID && d.GID != 0:
+		return "the daemon's own group can change " + show(d.Name)
+	}
+	return ""
+}

@@ -1,0 +1,127 @@
+package spec
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nkeys"
+
+	"github.com/fastx-kit/fastx-kit/daemon/diag"
+	"github.com/fastx-kit/fastx-kit/daemon/natsconf"
+	"github.com/fastx-kit/fastx-kit/daemon/spec/syntax"
+)
+
+const natsFile = "nats-server.conf"
+
+// clientsPerNode is how often a node that runs everything connects: each component, and the node itself.
+const clientsPerNode = 5
+
+// nats reads nats-server.conf.
+func (l *loader) nats() {
+	f, ok := l.in.Set.Lookup(natsFile)
+	if !ok || f.Err != nil || len(f.Data) == 0 {
+		return
+	}
+	conf, problems := natsconf.ParseFor(f.Name, f.Data, clientsPerNode*l.in.Nodes)
+	l.cfg.NATS = conf
+	l.add(problems...)
+	// Its group may be that of the account that nats-server runs as, which nobody here knows.
+	if conf != nil && conf.ClearSecret() && f.Mode&0o006 != 0 {
+		l.file(f.Name, diag.Error, "secret-exposed", "holds a secret in the clear and can be read or changed by everyone",
+			"run chmod o-rwx "+f.Name+", or use nkeys, of which only the public half stands here")
+	}
+}
+
+// checkOpens holds what fastxd shows against what the nats-server.conf beside it asks for, which a tree
+// for transporter nodes has. While keys are rotated, the one before counts too.
+func (l *loader) checkOpens() {
+	t, conf := l.cfg.Transporter, l.cfg.NATS
+	doc := l.docs[l.transporterName()]
+	if conf == nil || doc == nil || l.broken(natsFile) || l.broken(doc.Name) {
+		return
+	}
+	first := firstSecret(doc)
+	switch form := conf.Authorization.Form; {
+	case first.Num == 0 || form == natsconf.Accounts || form == natsconf.External:
+	case form == natsconf.Password:
+		l.shut(doc.Name, first, "form-mismatch", natsFile+" asks for a user and a password, which fastxd has none of", "give the components nkeys, or one token")
+	case form == natsconf.Token && t.Form == "token":
+		if conf.Authorization.Token != "" && !conf.Opens(t.Default.Current) && !conf.Opens(t.Default.Previous) {
+			l.shut(doc.Name, first, "token-mismatch", "does not open the "+natsFile+" beside it",
+				"make the two match; where a bcrypt hash stands there, the clear text belongs here")
+		}
+	case form == natsconf.Token:
+		l.shut(doc.Name, first, "form-mismatch", natsFile+" asks for a token, and here is a seed", "write form = token and the token, or list the public keys there")
+	case t.Form == "token":
+		l.shut(doc.Name, first, "form-mismatch", natsFile+" asks for one of several users, and here is a token", "write each component's seed here, or the token there")
+	default:
+		l.checkKeys(doc, conf)
+	}
+}
+
+// broken reports whether what a file says is not to be relied on. Who may read it is another matter.
+func (l *loader) broken(file string) bool {
+	return slices.ContainsFunc(l.problems, func(d diag.Diagnostic) bool {
+		return d.File == file && d.Severity == diag.Error && d.Code != "secret-exposed" && d.Code != "secret-owner"
+	})
+}
+
+func (l *loader) shut(file string, line syntax.Line, code, summary, remedy string) {
+	l.at(file, line, diag.Warning, code, line.Name(), summary, remedy)
+}
+
+// checkKeys wants of every section that one of its seeds is a user's.
+func (l *loader) checkKeys(doc *syntax.Doc, conf *natsconf.Config) {
+	users := conf.NKeys()
+	for _, section := range append([]string{"transporter"}, componentNames()...) {
+		seed, previous := find(doc, section, "seed"), find(doc, section, "previous_seed")
+		line := seed
+		if line.Num == 0 {
+			line = previous
+		}
+		if line.Num != 0 && !slices.Contains(users, publicKey(seed.Value)) && !slices.Contains(users, publicKey(previous.Value)) {
+			l.shut(doc.Name, line, "key-mismatch", "its public key is none of the users of the "+natsFile+" beside it",
+				"list the public key there (nk -pubout prints it), or write the seed of one that is")
+		}
+	}
+}
+
+func componentNames() []string {
+	var out []string
+	for _, c := range Components() {
+		out = append(out, string(c))
+	}
+	return out
+}
+
+// publicKey is a seed's public half; "" for what is no seed, which is no key of anyone's.
+func publicKey(seed string) string {
+	pair, err := nkeys.FromSeed([]byte(seed))
+	if err != nil {
+		return ""
+	}
+	defer pair.Wipe()
+	public, err := pair.PublicKey()
+	if err != nil {
+		return ""
+	}
+	return public
+}
+
+// firstSecret is the first line that holds a token or a seed.
+func firstSecret(doc *syntax.Doc) syntax.Line {
+	for _, line := range doc.Entries() {
+		if strings.HasSuffix(line.Key, "seed") || strings.HasSuffix(line.Key, "token") {
+			return line
+		}
+	}
+	return syntax.Line{}
+}
+
+// transporterName is the file that says who we are at the transporter.
+func (l *loader) transporterName() string {
+	if own := l.cfg.Env.TransporterSecret; own != "" {
+		return own
+	}
+	return transporterFile
+}
