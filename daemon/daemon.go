@@ -32,7 +32,6 @@ type Options struct {
 	Announce func(url string)  // told the webserver's URL when it can be used, and again when it changes; may be nil
 	Notify   func(string)      // tells systemd how we are, as sd_notify(3) words it; may be nil
 	HangUp   <-chan os.Signal  // each value asks for a look at the files; may be nil
-	Mounts   string            // the list of what is mounted; "" = the kernel's
 }
 
 // Run runs a node until ctx ends or a component fails. Sessions live on.
@@ -98,7 +97,7 @@ func newNode(ctx context.Context, o Options) (*Node, error) {
 		return nil, err
 	}
 	d := n.place.Dirs
-	if n.machine, err = machine.Look(or(o.Mounts, machine.MountInfo), d.Var, d.Local, d.Temp); err != nil {
+	if n.machine, err = machine.Look(machine.MountInfo, d.Var, d.Local, d.Temp); err != nil {
 		return nil, err
 	}
 	if problems := spec.CheckDirs(d, n.machine); problems.HasErrors() {

@@ -18,8 +18,8 @@ import (
 
 // Where the parts of an installation lie that no file of the configuration names.
 const (
-	defaultsFile = "/usr/lib/fastxd/defaults.env"
-	defaultNode  = "/etc/default/fastx4"
+	defaultsFile = spec.DefaultsFile
+	defaultNode  = spec.NodeFile
 	defaultRun   = "/run/fastx"
 	defaultNoVNC = "/usr/share/novnc"
 	libexecDir   = "/usr/libexec/fastxd"

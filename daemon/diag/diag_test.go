@@ -99,3 +99,22 @@ func TestAListIsAlwaysAJSONArray(t *testing.T) {
 		t.Errorf("read back %v, %v", back, err)
 	}
 }
+
+func TestGitHubAnnotations(t *testing.T) {
+	t.Parallel()
+	full := Diagnostic{File: "apps/x.ini", Line: 3, Col: 7, Key: "geometry", Severity: Error, Code: "bad-value", Summary: `"wide" is not a size`, Remedy: "write WxH"}
+	edit := func(change func(*Diagnostic)) Diagnostic { d := full; change(&d); return d }
+	for want, d := range map[string]Diagnostic{
+		`::error file=apps/x.ini,line=3,col=7,title=bad-value::apps/x.ini:3:7: geometry: "wide" is not a size; write WxH`:                 full,
+		`::warning file=apps/x.ini,line=3,title=bad-value::apps/x.ini:3: warning: geometry: "wide" is not a size; write WxH`:              edit(func(d *Diagnostic) { d.Severity, d.Col = Warning, 0 }),
+		`::error file=apps/x.ini,title=bad-value::apps/x.ini: geometry: "wide" is not a size; write WxH`:                                  edit(func(d *Diagnostic) { d.Line = 0 }),
+		`::error title=bad-value::geometry: "wide" is not a size; write WxH`:                                                              edit(func(d *Diagnostic) { d.File = "" }),
+		`::error file=a%2Cb%3A%25.ini,line=3,col=7,title=bad-value::a,b:%25.ini:3:7: geometry: "wide" is not a size; write WxH`:           edit(func(d *Diagnostic) { d.File = "a,b:%.ini" }),
+		`::error file=apps/x.ini,line=3,col=7,title=bad-value::apps/x.ini:3:7: geometry: 100%25%0D%0A::error::forged; write WxH`:          edit(func(d *Diagnostic) { d.Summary = "100%\r\n::error::forged" }),
+		`::error file=a%0A%3A%3Aerror%3A%3Ax,line=3,col=7,title=bad-value::a%0A::error::x:3:7: geometry: "wide" is not a size; write WxH`: edit(func(d *Diagnostic) { d.File = "a\n::error::x" }),
+	} {
+		if got := d.GitHub(); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}

@@ -358,6 +358,24 @@ func (r *reader) file(file, name string) error {
 	return nil
 }
 
+// ReadFile returns what one regular file holds, within the bounds of Read; nothing else is opened.
+func ReadFile(file string) ([]byte, error) {
+	for range attempts - 1 {
+		if f, _, err := readFile(file); !errors.Is(err, ErrUnstable) {
+			return f.Data, named(file, err)
+		}
+	}
+	f, _, err := readFile(file)
+	return f.Data, named(file, err)
+}
+
+func named(file string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &fs.PathError{Op: "read", Path: file, Err: plain(err)}
+}
+
 func readFile(file string) (File, fs.FileInfo, error) {
 	info, err := os.Stat(file)
 	if err != nil {

@@ -9,6 +9,12 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/spec/syntax"
 )
 
+// Where the dotenv files of a node lie that do not belong to the tree.
+const (
+	DefaultsFile = "/usr/lib/fastxd/defaults.env" // the package's
+	NodeFile     = "/etc/default/fastx4"          // the node's own, unless FX_NODE_FILE names another
+)
+
 // maxSocket is the longest name of a Unix socket that every program accepts.
 const maxSocket = 107
 

@@ -175,6 +175,8 @@ var layers = map[string]reasons{
 		"daemon/spec":                "check loads what is there",
 		"github.com/spf13/cobra":     "commands, help and completion",
 		"golang.org/x/crypto/bcrypt": "init hashes the first password",
+
+		"github.com/rogpeppe/go-internal/diff": "fmt shows what it would change",
 	},
 	"daemon": {
 		"daemon/diag":                 "it logs problems",

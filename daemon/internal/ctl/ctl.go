@@ -35,6 +35,7 @@ type System struct {
 	UID     int
 	Login   func() (string, error) // the login name of the person who typed the command
 	Version string
+	Mounts  string // the list of what is mounted; "" = the kernel's
 }
 
 // Run does what the arguments say and returns the exit code.
@@ -148,7 +149,7 @@ has more.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%w; see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(a.initCmd(), a.checkCmd(), a.statusCmd(), a.reloadCmd(), a.configCmd(), a.nodesCmd(),
+	root.AddCommand(a.initCmd(), a.checkCmd(), a.fmtCmd(), a.statusCmd(), a.reloadCmd(), a.configCmd(), a.nodesCmd(),
 		a.sessionsCmd(), a.versionCmd(), a.completionCmd())
 	return root
 }
