@@ -220,7 +220,7 @@ func (p *page) compose() string {
 
 // trim leaves single empty lines between others, and none at the ends.
 func trim(body []string) []string {
-	body = slices.Compact(append([]string{""}, body...))
+	body = slices.CompactFunc(append([]string{""}, body...), func(a, b string) bool { return a == "" && b == "" })
 	for len(body) > 0 && body[len(body)-1] == "" {
 		body = body[:len(body)-1]
 	}

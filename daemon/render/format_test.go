@@ -37,6 +37,7 @@ func TestFormatWritesTheGrammarAndKeepsWhatIsRemarked(t *testing.T) {
 		"dotenv": {"fastx.env", "export FX_LISTEN = :3300\n#why\nLOAD_BALANCER='fewest-sessions'\nLAUNCHER_ARGS=a, b c\n",
 			h + "\nFX_LISTEN=:3300\n# why\nLOAD_BALANCER=fewest-sessions\nLAUNCHER_ARGS=\"a,b c\"\n"},
 		"htpasswd":         {"htpasswd", "  zoe:$2y$05$x  \n\n\n# guest\nada:$2y$05$y", h + "\nzoe:$2y$05$x\n\n# guest\nada:$2y$05$y\n"},
+		"a ruler":          {"htpasswd", "ada:$2y$05$y\n# --\n# --\nzoe:$2y$05$x\n", h + "\nada:$2y$05$y\n# --\n# --\nzoe:$2y$05$x\n"},
 		"only a comment":   {"fastx.env", "# nothing yet\n", h + "# nothing yet\n"},
 		"nothing":          {"apps/xterm.ini", "\n\n", "\n\n"},
 		"an empty section": {"permissions.ini", "[admin]\n\n\n[full]\n", h + "\n[admin]\n\n[full]\n"},

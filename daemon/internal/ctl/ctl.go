@@ -136,6 +136,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or a rejected configuration; reload 
 has more.`,
 		Example: `  fastxctl init run/config                    write a configuration to try things out
   fastxctl check /etc/fastx                   find every problem in one
+  fastxctl fmt /etc/fastx                     write its files in one form
   fastxctl reload --wait                      apply what was edited, and say how it went
   fastxctl sessions start --app xterm --wait  start a session`,
 		Args: noCommand, RunE: showHelp, DisableFlagsInUseLine: true,

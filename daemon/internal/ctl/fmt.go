@@ -2,8 +2,6 @@ package ctl
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"path"
@@ -38,7 +36,7 @@ A file is replaced whole and keeps its mode and owner; a link stays a link. A fi
 errors is left as it is, and what is wrong with it is printed.
 
 --check writes nothing and names the files that would be rewritten. --diff writes nothing
-and shows how they would change, with digests in the place of secrets.
+and shows how they would change, with [secret] in the place of secrets.
 
 Exit codes: 0 all files are in form now, or with --diff would be; 1 with --check: some
 would be rewritten; or one could not be written; 2 some have errors, or wrong usage.`,
@@ -178,18 +176,14 @@ func formatted(at spot, text []byte) ([]byte, diag.List) {
 	return out, slices.DeleteFunc(problems, func(d diag.Diagnostic) bool { return d.Severity != diag.Error && d.Code != "inline-comment" })
 }
 
-// printFormatted names a file that is out of form, or shows how it would change. A digest stands for each
-// secret, so that one which would change shows.
+// printFormatted names a file that is out of form, or shows how it would change, without its secrets.
 func (a *app) printFormatted(l leaf, before, after []byte, o fmtOptions) {
 	if !o.diff {
 		fmt.Fprintln(a.Stdout, printable(l.path))
 		return
 	}
 	masked := func(data []byte) []byte {
-		return spec.Redact(fileset.File{Name: l.at.name, Data: data}, func(secret []byte) string {
-			sum := sha256.Sum256(secret)
-			return "sha256:" + hex.EncodeToString(sum[:4])
-		})
+		return spec.Redact(fileset.File{Name: l.at.name, Data: data}, func([]byte) string { return "[secret]" })
 	}
 	a.printText(string(diff.Diff(l.path, masked(before), l.path, masked(after))))
 }
