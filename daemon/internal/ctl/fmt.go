@@ -2,7 +2,9 @@ package ctl
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -125,6 +127,9 @@ func (a *app) leaves(arg string, o fmtOptions) ([]leaf, error) {
 // formatFile formats one file and returns the exit code that it calls for.
 func (a *app) formatFile(l leaf, o fmtOptions) (code int, err error) {
 	real, err := filepath.EvalSymlinks(l.path) // the link stays
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		err = fmt.Errorf("%s: %w", l.path, pe.Err)
+	}
 	if err != nil {
 		return exitFailure, err
 	}
