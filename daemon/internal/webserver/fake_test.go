@@ -37,6 +37,7 @@ type fake struct {
 	verified int // how often a token was asked about
 	starts   int // how often a start was ordered
 	fail     map[string]error
+	held     map[string]*held
 	people   map[string]transporter.Identity
 	revoked  map[string]bool
 	apps     []transporter.App
@@ -62,7 +63,7 @@ func newFake(t testing.TB, hub *transporter.Hub, log *slog.Logger) *fake {
 	}
 	f := &fake{
 		t: t, key: key, rfb: echoRFB,
-		fail: map[string]error{}, revoked: map[string]bool{}, drained: map[string]bool{}, liked: map[string][]string{},
+		fail: map[string]error{}, held: map[string]*held{}, revoked: map[string]bool{}, drained: map[string]bool{}, liked: map[string][]string{},
 		people: map[string]transporter.Identity{
 			"ann":  {User: "ann", Level: "full", Groups: []string{"staff"}, May: full},
 			"lim":  {User: "lim", Level: "limited", May: limited},
@@ -119,6 +120,32 @@ func (f *fake) failing(what string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fail[what] = err
+}
+
+// held is an answer that waits.
+type held struct{ reached, released chan struct{} }
+
+// hold lets the fake's next answer of a kind wait: reached tells that it was asked for, release lets it go.
+func (f *fake) hold(what string) (reached <-chan struct{}, release func()) {
+	h := &held{make(chan struct{}), make(chan struct{})}
+	release = sync.OnceFunc(func() { close(h.released) })
+	f.t.Cleanup(release)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held[what] = h
+	return h.reached, release
+}
+
+// pause waits where an answer is held.
+func (f *fake) pause(what string) {
+	f.mu.Lock()
+	h := f.held[what]
+	delete(f.held, what)
+	f.mu.Unlock()
+	if h != nil {
+		close(h.reached)
+		<-h.released
+	}
 }
 
 func (f *fake) add(s transporter.Session) transporter.Session {
@@ -285,6 +312,9 @@ func (f *fake) start(_ context.Context, r transporter.TicketRequest) (transporte
 	}
 	f.mu.Lock()
 	f.starts++
+	f.mu.Unlock()
+	f.pause("start")
+	f.mu.Lock()
 	old, again := f.sessions[c.Session]
 	err = f.fail["start"]
 	f.mu.Unlock()
@@ -334,6 +364,7 @@ func (f *fake) list(_ context.Context, r transporter.SessionsRequest) (transport
 }
 
 func (f *fake) session(_ context.Context, r transporter.SessionRequest) (transporter.Session, error) {
+	f.pause("session")
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s, ok := f.sessions[r.ID]

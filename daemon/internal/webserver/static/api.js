@@ -42,12 +42,22 @@ export async function call(method, path, body, headers = {}) {
 export async function start(order) {
   const key = Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, '0')).join('');
   const session = await call('POST', '/api/v1/sessions', order, { 'Idempotency-Key': key });
-  location.assign(base + '/sessions/' + session.id);
+  return leave('/sessions/' + session.id);
 }
+
+/** Goes to another page. This never ends: while that page is on its way, a second click does nothing. */
+export function leave(path) {
+  location.assign(base + path);
+  return new Promise(() => {});
+}
+
+const busy = new Set(); // buttons whose action runs
 
 /** Runs an action of a button: once at a time, and a failure is shown. */
 export async function run(button, action) {
-  button.disabled = true;
+  if (busy.has(button)) return;
+  busy.add(button);
+  button.setAttribute('aria-disabled', 'true'); // one that is disabled would lose the keyboard
   button.setAttribute('aria-busy', 'true');
   try {
     await action();
@@ -55,10 +65,18 @@ export async function run(button, action) {
     if (failure.status === 401) location.reload();
     toast(failure.detail ? `${failure.message} ${sentence(failure.detail)}` : failure.message);
   } finally {
-    button.disabled = false;
-    button.removeAttribute('aria-busy');
+    release(button);
   }
 }
+
+function release(button) {
+  busy.delete(button);
+  button.removeAttribute('aria-disabled');
+  button.removeAttribute('aria-busy');
+}
+
+// Who comes back to a page that was left finds it as it was, with the button that led away.
+window.addEventListener('pageshow', ({ persisted }) => { if (persisted) busy.forEach(release); });
 
 let hide;
 export function toast(text) {
@@ -85,5 +103,5 @@ export function tellTimes(root = document) {
 
 document.getElementById('signout')?.addEventListener('click', (event) => run(event.currentTarget, async () => {
   await call('POST', '/api/v1/logout');
-  location.assign(base + '/');
+  return leave('/');
 }));
