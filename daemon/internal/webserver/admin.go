@@ -192,8 +192,7 @@ func (w *Webserver) everyone(r *http.Request, who *caller) (everyoneList, error)
 	l := everyoneList{
 		words: w.page.wordsFor(r), Base: w.base(), User: clip(q.Get("user"), 256), State: clip(q.Get("state"), 16), Node: clip(q.Get("node"), maxNodeName), Me: who.User,
 		States:     []transporter.State{transporter.Pending, transporter.Starting, transporter.Running, transporter.Unknown, transporter.Ended},
-		MayConnect: who.may(transporter.ActNodes), // the level that may connect to somebody else's session
-		MayTell:    who.may(transporter.ActBroadcast),
+		MayConnect: who.mayConnect(), MayTell: who.may(transporter.ActBroadcast),
 	}
 	if !who.may(transporter.ActAll) {
 		return l, errNotAllowed

@@ -272,7 +272,11 @@ func (f *fake) authorize(_ context.Context, r transporter.AuthorizeRequest) (tra
 		return transporter.AuthorizeReply{}, err
 	}
 	forbidden := transporter.Errorf(transporter.Forbidden, "you may not do this")
-	mine := r.Session == "" || r.Owner == id.User || slices.Contains(id.May, transporter.ActAll)
+	others := transporter.ActAll // what those may who may do the same with somebody else's session
+	if r.Action == transporter.ActConnect {
+		others = transporter.ActNodes
+	}
+	mine := r.Session == "" || r.Owner == id.User || slices.Contains(id.May, others)
 	if !mine || !slices.Contains(id.May, r.Action) {
 		return transporter.AuthorizeReply{}, forbidden
 	}
