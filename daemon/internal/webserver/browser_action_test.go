@@ -1,12 +1,15 @@
 package webserver
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/browsertest"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 )
 
 // usersPage signs somebody in, who then sees their list.
@@ -70,4 +73,57 @@ func TestAPageThatComesBackCanBeUsed(t *testing.T) {
 	b.Until(`document.querySelector('[data-app="xterm"]').ariaDisabled == null`)
 	answer()
 	b.Until(`location.pathname.startsWith('/sessions/')`)
+}
+
+// TestTheKeyboardKeepsItsPlace ends and removes sessions by the keyboard, in one's own list and in everyone's.
+func TestTheKeyboardKeepsItsPlace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	for i, name := range []string{"one", "two", "three"} {
+		w.fake.add(transporter.Session{ID: fmt.Sprintf("000000000000000%d", i), User: "boss", Name: name, Created: time.Now().Add(-time.Duration(i+1) * time.Hour)})
+	}
+	b := usersPage(t, w, "boss")
+	card := func(i int) string {
+		return fmt.Sprintf(`document.querySelector('#s-000000000000000%d, [data-key="000000000000000%d"]')`, i, i)
+	}
+	at := func(i int, control string) {
+		t.Helper()
+		b.Until(card(i) + `?.contains(document.activeElement) && document.activeElement.matches('` + control + `')`)
+	}
+	act := func(i int, control string) {
+		t.Helper()
+		browsertest.Evaluate[bool](b, card(i)+`.querySelector('`+control+`').focus() ?? true`)
+		press(b, "Enter", "Enter", 13, 0)
+	}
+	end := func(i int) {
+		t.Helper()
+		act(i, "[data-end]")
+		b.Until(`document.querySelector('#confirm').open`)
+		press(b, "Tab", "Tab", 9, 0)
+		press(b, "Enter", "Enter", 13, 0)
+		at(i, "[data-remove]")
+	}
+	end(1) // the card goes to those that have ended, below
+	w.tell(transporter.Session{ID: "0000000000000000", User: "boss"}, false)
+	b.Until(`document.querySelectorAll('.session').length == 3`)
+	act(1, "[data-remove]")
+	at(2, "h2 a")
+	end(2)
+	act(2, "[data-remove]")
+	at(0, "h2 a")
+	end(0)
+	act(0, "[data-remove]")
+	b.Until(`document.activeElement.localName == 'h1' && !document.querySelector('.session')`)
+
+	for i, state := range []transporter.State{transporter.Ended, transporter.Running} {
+		w.fake.add(transporter.Session{ID: fmt.Sprintf("000000000000000%d", i), User: "boss", State: state})
+	}
+	b.Go(w.url + "/admin/sessions")
+	awaken(b)
+	end(1)
+	act(1, "[data-remove]")
+	at(0, "a.button")
+	act(0, "[data-remove]")
+	b.Until(`document.activeElement.localName == 'h1' && !document.querySelector('.one')`)
+	b.WantNoComplaints("401")
 }

@@ -13,9 +13,10 @@ import (
 
 // press sends a key with those that are held down with it: 1 Alt, 2 Control, 8 Shift, added up.
 func press(b *browsertest.Tab, key, code string, number, held int64) {
-	for _, kind := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeRawKeyDown, input.DispatchKeyEventTypeKeyUp} {
+	text := map[string]string{"Enter": "\r"}[key]
+	for _, kind := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeKeyDown, input.DispatchKeyEventTypeKeyUp} {
 		b.Do(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
-			_, err := cdp.Call(ctx, t, input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: kind, Key: key, Code: code, Modifiers: held, WindowsVirtualKeyCode: number})
+			_, err := cdp.Call(ctx, t, input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: kind, Key: key, Code: code, Text: text, Modifiers: held, WindowsVirtualKeyCode: number})
 			return chromedp.Void{}, err
 		})
 	}

@@ -1,6 +1,7 @@
 // Keeps the changing part of an administrator's page as the server draws it.
 import { base, run, t, tellTimes } from './api.js';
 import { refreshLook } from './look.js';
+import { keepPlace } from './place.js';
 
 const place = document.getElementById('live');
 const news = document.getElementById('news');
@@ -20,8 +21,10 @@ export async function refresh() {
   tellTimes(fresh);
   const before = states();
   const focus = document.activeElement;
+  const back = keepPlace(place, '[data-key]:not(details)');
   morphChildren(place, fresh);
   if (focus !== document.activeElement && focus.isConnected) focus.focus();
+  back();
   count();
   announce(before);
 }
