@@ -127,3 +127,40 @@ func TestTheKeyboardKeepsItsPlace(t *testing.T) {
 	b.Until(`document.activeElement.localName == 'h1' && !document.querySelector('.one')`)
 	b.WantNoComplaints("401")
 }
+
+// TestALateAnswerChangesNothing answers what a page asked first after what it asked then.
+func TestALateAnswerChangesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.fake.add(transporter.Session{User: "ann", Name: "one"})
+	bobs := w.fake.add(transporter.Session{User: "bob", Name: "two"})
+	b := usersPage(t, w, "boss")
+	late := func(changed string, change func()) {
+		t.Helper()
+		asked, answer := w.fake.hold("list")
+		w.tell(bobs, false)
+		happens(t, "the list to be asked for", asked)
+		change()
+		b.Until(changed)
+		before := strings.Count(w.log.String(), "path=/fragments/")
+		answer()
+		await(t, "the late answer", func() bool { return strings.Count(w.log.String(), "path=/fragments/") > before })
+		browsertest.Evaluate[int](b, `fetch('/healthz').then((r) => r.status)`)
+		if !browsertest.Evaluate[bool](b, changed) {
+			t.Errorf("a late answer has taken the place of a newer one: no longer %s", changed)
+		}
+	}
+	b.Go(w.url + "/?all=1")
+	awaken(b)
+	late(`document.querySelectorAll('.session').length == 1`, func() {
+		w.fake.mu.Lock()
+		delete(w.fake.sessions, bobs.ID)
+		w.fake.mu.Unlock()
+		w.tell(bobs, true)
+	})
+	bobs = w.fake.add(bobs)
+	b.Go(w.url + "/admin/sessions")
+	awaken(b)
+	late(`document.querySelectorAll('.one').length == 1`, func() { b.Fill("#f-user", "ann") })
+	b.WantNoComplaints("401")
+}

@@ -136,6 +136,13 @@ func (f *fake) hold(what string) (reached <-chan struct{}, release func()) {
 	return h.reached, release
 }
 
+// pauseLocked is pause for an answer that is made before it waits. Caller holds f.mu.
+func (f *fake) pauseLocked(what string) {
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	f.pause(what)
+}
+
 // pause waits where an answer is held.
 func (f *fake) pause(what string) {
 	f.mu.Lock()
@@ -350,6 +357,7 @@ func (f *fake) terminate(_ context.Context, r transporter.TicketRequest) (transp
 func (f *fake) list(_ context.Context, r transporter.SessionsRequest) (transporter.SessionsReply, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	defer f.pauseLocked("list")
 	if err := f.fail["list"]; err != nil {
 		return transporter.SessionsReply{}, err
 	}

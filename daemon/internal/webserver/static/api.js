@@ -38,6 +38,26 @@ export async function call(method, path, body, headers = {}) {
   throw failure;
 }
 
+/** How to fetch what is never kept. Without it a browser lets a question wait until the same one before is answered. */
+export const unkept = { cache: 'no-store' };
+
+/**
+ * For questions that are asked again before they are answered: call what this returns when you ask, and what
+ * that returns when the answer is there. It says whether no later question has been answered by then.
+ */
+export function newestOnly() {
+  let asked = 0;
+  let answered = 0;
+  return () => {
+    const mine = ++asked;
+    return () => {
+      if (mine < answered) return false;
+      answered = mine;
+      return true;
+    };
+  };
+}
+
 /** Starts a session and goes to it. The key makes a repeated request harmless. */
 export async function start(order) {
   const key = Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, '0')).join('');

@@ -1,5 +1,5 @@
 // The list of sessions, kept up to date, and the ways to start one.
-import { base, call, run, start, t, tellTimes, toast } from './api.js';
+import { base, call, newestOnly, run, start, t, tellTimes, toast, unkept } from './api.js';
 import { search } from './find.js';
 import { listen, warn } from './news.js';
 import { keepPlace } from './place.js';
@@ -8,6 +8,7 @@ import { showThumbnails } from './thumbnails.js';
 const list = document.getElementById('sessions');
 const apps = document.getElementById('apps');
 const query = list.dataset.query;
+const ask = newestOnly();
 
 document.addEventListener('click', (event) => {
   const button = event.target.closest('button');
@@ -55,7 +56,7 @@ async function like(id, on) {
 
 /** Fetches a part of the page as the server draws it. */
 async function fragment(path) {
-  const response = await fetch(base + path);
+  const response = await fetch(base + path, unkept);
   if (response.status === 401) location.reload();
   if (!response.ok) return undefined;
   return new DOMParser().parseFromString(await response.text(), 'text/html').body;
@@ -72,8 +73,9 @@ function note(root) {
  * on the page and pictures that are there are kept. That place is where a button is whose action changed the list.
  */
 async function refresh(button) {
+  const isNewest = ask();
   const fresh = await fragment('/fragments/sessions' + query);
-  if (!fresh) return;
+  if (!fresh || !isNewest()) return;
   note(fresh);
   const back = keepPlace(list, 'li.session', button);
   const old = new Map(Array.from(list.querySelectorAll('li.session'), (li) => [li.id, li]));
