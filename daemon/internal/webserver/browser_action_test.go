@@ -164,3 +164,28 @@ func TestALateAnswerChangesNothing(t *testing.T) {
 	late(`document.querySelectorAll('.one').length == 1`, func() { b.Fill("#f-user", "ann") })
 	b.WantNoComplaints("401")
 }
+
+// TestAPageOfAnEarlierLoginIsRenewed signs in again behind the back of an open page, once for good and once so that
+// loading the page again does not help.
+func TestAPageOfAnEarlierLoginIsRenewed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	b := usersPage(t, w, "ann")
+	again := func() {
+		browsertest.Evaluate[int](b, `fetch('/login', { method: 'POST', headers: { 'Content-Type': 'application/json' },
+			body: JSON.stringify({ username: 'ann', password: '`+password+`' }) }).then((r) => { window.old = 1; return r.status; })`)
+	}
+	again()
+	b.Click(`[data-star="xterm"]`)
+	b.Until(`window.old == undefined && document.querySelector('#toast').textContent.startsWith('You have signed in again')`)
+	awaken(b)
+	b.Click(`[data-star="xterm"]`)
+	b.Until(`document.querySelector('[data-star="xterm"]').ariaPressed == 'true' && sessionStorage.getItem('stale') == null`)
+	b.WantNoComplaints("403")
+
+	browsertest.Evaluate[bool](b, `sessionStorage.setItem('stale', 'told') ?? true`) // it has just been loaded again
+	again()
+	b.Click(`[data-star="xterm"]`)
+	b.Until(`window.old == 1 && document.querySelector('#toast').textContent.startsWith('The X-CSRF-Token header')`)
+	b.WantNoComplaints("403")
+}

@@ -8,12 +8,11 @@ export const t = (key, ...args) => (words[key] ?? key).replace(/\{(\d)\}/g, (_, 
 export const base = document.querySelector('meta[name=base]')?.content ?? '';
 const csrf = document.querySelector('meta[name=csrf]')?.content ?? '';
 
-/** A failed call: the sentence for the user as message, the HTTP status beside it. */
+/** A failed call: the sentence for the user as message, the HTTP status and the API's code beside it. */
 export class Failure extends Error {
-  constructor(status, message, detail = '') {
+  constructor(status, message, detail = '', code = '') {
     super(message);
-    this.status = status;
-    this.detail = detail;
+    Object.assign(this, { status, detail, code });
   }
 }
 
@@ -33,7 +32,7 @@ export async function call(method, path, body, headers = {}) {
   }
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
-  const failure = new Failure(response.status, sentence(answer.error?.message ?? t('failed')), answer.error?.detail);
+  const failure = new Failure(response.status, sentence(answer.error?.message ?? t('failed')), answer.error?.detail, answer.error?.code);
   failure.challenge = answer.challenge;
   throw failure;
 }
@@ -81,12 +80,21 @@ export async function run(button, action) {
   button.setAttribute('aria-busy', 'true');
   try {
     await action();
+    sessionStorage.removeItem('stale');
   } catch (failure) {
     if (failure.status === 401) location.reload();
+    if (failure.code === 'csrf') renew();
     toast(failure.detail ? `${failure.message} ${sentence(failure.detail)}` : failure.message);
   } finally {
     release(button);
   }
+}
+
+/** Loads a page again that was made for an earlier login. Where that did not help, it is not tried a second time. */
+function renew() {
+  if (sessionStorage.getItem('stale')) return;
+  sessionStorage.setItem('stale', 'new');
+  location.reload();
 }
 
 function release(button) {
@@ -105,6 +113,11 @@ export function toast(text) {
   place.textContent = text;
   clearTimeout(hide);
   hide = setTimeout(() => { place.textContent = ''; }, 8000);
+}
+
+if (sessionStorage.getItem('stale') === 'new') {
+  sessionStorage.setItem('stale', 'told');
+  toast(t('renewed'));
 }
 
 export const sentence = (s) => s && s[0].toUpperCase() + s.slice(1).replace(/\.$/, '') + '.';
