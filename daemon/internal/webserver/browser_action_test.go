@@ -189,3 +189,38 @@ func TestAPageOfAnEarlierLoginIsRenewed(t *testing.T) {
 	b.Until(`window.old == 1 && document.querySelector('#toast').textContent.startsWith('The X-CSRF-Token header')`)
 	b.WantNoComplaints("403")
 }
+
+// TestADraftIsForItsRecipientOnly begins a message to one person, leaves it, and writes to another, to everyone, and on.
+func TestADraftIsForItsRecipientOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	anns := w.fake.add(transporter.Session{User: "ann"})
+	bobs := w.fake.add(transporter.Session{User: "bob"})
+	b := usersPage(t, w, "boss")
+	b.Go(w.url + "/admin/sessions")
+	awaken(b)
+	write := func(to, found, text, button string) {
+		t.Helper()
+		b.Click(to)
+		b.Until(`document.querySelector('#message').open`)
+		if got := browsertest.Evaluate[string](b, `document.querySelector('#message-text').value`); got != found {
+			t.Errorf("a message to %s begins with %q, want %q", to, got, found)
+		}
+		b.Fill("#message-text", text)
+		b.Click("#message [value=" + button + "]")
+		b.Until(`!document.querySelector('#message').open`)
+	}
+	toAnn, toBob := `[data-tell="`+anns.ID+`"]`, `[data-tell="`+bobs.ID+`"]`
+	write(toAnn, "", "Your licence", "no")
+	write(toAnn, "Your licence", " has expired", "no")
+	write(toBob, "", "Hello", "no")
+	write("#tell-all", "", "Power is off at noon", "no")
+	w.fake.failing("message", transporter.Errorf(transporter.Unavailable, "nobody answers"))
+	write("#tell-all", "Power is off at noon", "!", "yes")
+	b.Until(`document.querySelector('#toast').textContent == 'Nobody answers.'`)
+	w.fake.failing("message", nil)
+	write("#tell-all", "Power is off at noon!", "!", "yes")
+	b.Until(`document.querySelector('#toast').textContent.includes('sent') && document.querySelector('#message-text').value == ''`)
+	write(toAnn, "", "x", "no")
+	b.WantNoComplaints("503", "401")
+}
