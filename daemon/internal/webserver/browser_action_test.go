@@ -224,3 +224,22 @@ func TestADraftIsForItsRecipientOnly(t *testing.T) {
 	write(toAnn, "", "x", "no")
 	b.WantNoComplaints("503", "401")
 }
+
+// TestTimesOfAdministratorsStay shows times in an administrator's own texts, one of them a date of no calendar, and one in the page.
+func TestTimesOfAdministratorsStay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *setup) {
+		s.conf.Pages.MOTD = `<p>Down on <time datetime="2031-03-01">Saturday, 1 March</time></p>`
+		s.conf.Pages.Announcements = `<p>Back <time datetime="soon">soon</time></p>`
+	})
+	w.fake.add(transporter.Session{User: "ann", Created: time.Now().Add(-3 * time.Hour)})
+	b := usersPage(t, w, "ann")
+	b.Until(`document.querySelector('.session time').textContent == '3 hours ago'`)
+	if got := browsertest.Evaluate[string](b, `[...document.querySelectorAll('.prose time')].map((e) => e.textContent + e.title).join()`); got != "soon,Saturday, 1 March" {
+		t.Errorf("an administrator's times are %q", got)
+	}
+	browsertest.Evaluate[bool](b, `(document.querySelector('.session time').dateTime = 'never', document.querySelector('.session time').textContent = '-', true)`)
+	browsertest.Evaluate[bool](b, `import(document.querySelector('script[src$="look.js"]').src.replace('look.js', 'api.js')).then((api) => (api.tellTimes(), true))`)
+	b.Until(`document.querySelector('.session time').textContent == '-'`)
+	b.WantNoComplaints("401")
+}

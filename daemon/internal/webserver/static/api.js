@@ -122,11 +122,12 @@ if (sessionStorage.getItem('stale') === 'new') {
 
 export const sentence = (s) => s && s[0].toUpperCase() + s.slice(1).replace(/\.$/, '') + '.';
 
-/** Turns <time> elements into "3 minutes ago", the full time on hover. */
+/** Turns <time> elements into "3 minutes ago", the full time on hover. What administrators wrote stays as it is. */
 export function tellTimes(root = document) {
   const words = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: 'auto' });
   for (const element of root.querySelectorAll('time[datetime]')) {
     const then = new Date(element.dateTime);
+    if (element.closest('.prose') || Number.isNaN(then.getTime())) continue;
     const seconds = (then - Date.now()) / 1000;
     const [unit, size] = [['day', 86400], ['hour', 3600], ['minute', 60]].find(([, n]) => Math.abs(seconds) >= n) ?? ['second', 1];
     element.textContent = size === 1 ? t('just-now') : words.format(Math.trunc(seconds / size), unit);
