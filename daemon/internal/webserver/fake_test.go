@@ -412,7 +412,11 @@ func (f *fake) drain(_ context.Context, r transporter.DrainRequest) (transporter
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if c.Node != thisNode {
+	i := slices.IndexFunc(f.others, func(n transporter.Node) bool { return n.Node == c.Node })
+	switch {
+	case i >= 0:
+		f.others[i].Drain = r.Drain
+	case c.Node != thisNode:
 		return transporter.Empty{}, transporter.Errorf(transporter.NotFound, "there is no node %q", c.Node)
 	}
 	f.drained[c.Node] = r.Drain
