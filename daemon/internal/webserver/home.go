@@ -82,7 +82,7 @@ func (w *Webserver) home(rw http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// fragment is a part of the home page: what its script puts in place of the old one when
+// fragment is the changing part of a page: what its script puts in place of the old one when
 // something has changed, so that there is one way to draw it.
 func fragment[T any](w *Webserver, name string, of func(*http.Request, *caller) (T, error)) func(http.ResponseWriter, *http.Request) error {
 	return func(rw http.ResponseWriter, r *http.Request) error {
