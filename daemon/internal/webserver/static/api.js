@@ -96,6 +96,17 @@ export async function run(button, action) {
   }
 }
 
+/**
+ * Opens a dialog and does what its "yes" stands for once it has closed. That it closes is told late: by then
+ * it may have been opened again for something else, so it is the button that counts.
+ */
+export function ask(dialog, yes) {
+  dialog.querySelector('form').onsubmit = ({ submitter }) => {
+    if (submitter?.value === 'yes') setTimeout(yes);
+  };
+  dialog.showModal();
+}
+
 /** Loads a page again that was made for an earlier login. Where that did not help, it is not tried a second time. */
 function renew() {
   if (sessionStorage.getItem('stale')) return;

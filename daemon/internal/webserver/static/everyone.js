@@ -1,5 +1,5 @@
 // Everyone's sessions: find, end, and say something to who looks at them.
-import { call, run, t, toast } from './api.js';
+import { ask, call, run, t, toast } from './api.js';
 import { confirmed, live, query, refresh, refreshSoon } from './live.js';
 
 const dialog = document.getElementById('message');
@@ -32,18 +32,13 @@ function write(button, title, path) {
   if (path !== recipient) text.value = '';
   recipient = path;
   document.getElementById('message-title').textContent = title;
-  dialog.returnValue = 'no';
-  dialog.addEventListener('close', () => {
-    if (dialog.returnValue !== 'yes') return;
-    run(button, async () => {
-      const said = line();
-      await call('POST', path, { text: said });
-      if (path === recipient && line() === said) text.value = ''; // else somebody is writing the next one
-      toast(t('told'));
-    });
-  }, { once: true });
   count();
-  dialog.showModal();
+  ask(dialog, () => run(button, async () => {
+    const said = line();
+    await call('POST', path, { text: said });
+    if (path === recipient && line() === said) text.value = ''; // else somebody is writing the next one
+    toast(t('told'));
+  }));
   text.focus();
 }
 

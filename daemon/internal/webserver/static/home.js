@@ -1,5 +1,5 @@
 // The list of sessions, kept up to date, and the ways to start one.
-import { base, call, newestOnly, run, start, t, tellTimes, toast, unkept } from './api.js';
+import { ask, base, call, newestOnly, run, start, t, tellTimes, toast, unkept } from './api.js';
 import { search } from './find.js';
 import { listen, warn } from './news.js';
 import { keepPlace } from './place.js';
@@ -8,7 +8,7 @@ import { showThumbnails } from './thumbnails.js';
 const list = document.getElementById('sessions');
 const apps = document.getElementById('apps');
 const query = list.dataset.query;
-const ask = newestOnly();
+const asked = newestOnly();
 
 document.addEventListener('click', (event) => {
   const button = event.target.closest('button');
@@ -34,11 +34,7 @@ async function terminate(id, button) {
 function confirmEnd(button, id) {
   const dialog = document.getElementById('confirm');
   dialog.querySelector('h2').textContent = t('end', button.closest('.session').dataset.title);
-  dialog.returnValue = 'no';
-  dialog.addEventListener('close', () => {
-    if (dialog.returnValue === 'yes') run(button, () => terminate(id, button));
-  }, { once: true });
-  dialog.showModal();
+  ask(dialog, () => run(button, () => terminate(id, button)));
 }
 
 /** Adds an application to the favourites, or takes it away, as the server has them now. */
@@ -73,7 +69,7 @@ function note(root) {
  * on the page and pictures that are there are kept. That place is where a button is whose action changed the list.
  */
 async function refresh(button) {
-  const isNewest = ask();
+  const isNewest = asked();
   const fresh = await fragment('/fragments/sessions' + query);
   if (!fresh || !isNewest()) return;
   note(fresh);

@@ -1,5 +1,5 @@
 // Keeps the changing part of an administrator's page as the server draws it.
-import { base, newestOnly, run, t, tellTimes, unkept } from './api.js';
+import { ask, base, newestOnly, run, t, tellTimes, unkept } from './api.js';
 import { keepPlace } from './place.js';
 import { stream } from './stream.js';
 
@@ -7,14 +7,14 @@ const place = document.getElementById('live');
 const news = document.getElementById('news');
 const fetchEvery = 2000; // ms, at most: a large cluster has news all the time
 const silentAfter = 15; // s, as the server counts it
-const ask = newestOnly();
+const asked = newestOnly();
 
 /** What follows the fragment's path; a page with a filter changes it. */
 export const query = { text: location.search };
 
 /** Fetches the part anew and changes only what differs, so that the keyboard's place is kept. */
 export async function refresh() {
-  const isNewest = ask();
+  const isNewest = asked();
   const response = await fetch(base + place.dataset.fragment + query.text, unkept);
   if (response.status === 401) location.reload();
   if (!response.ok) return;
@@ -130,11 +130,7 @@ export function confirmed(button, { title, lead, yes, danger }, action) {
   document.getElementById('confirm-lead').textContent = lead;
   accept.textContent = yes;
   accept.className = danger ? 'danger' : 'primary';
-  dialog.returnValue = 'no';
-  dialog.addEventListener('close', () => {
-    if (dialog.returnValue === 'yes') run(button, action);
-  }, { once: true });
-  dialog.showModal();
+  ask(dialog, () => run(button, action));
 }
 
 tellTimes();
