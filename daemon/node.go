@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -97,7 +96,7 @@ func (n *Node) buildLauncher(c *transporter.Conn) (component, error) {
 
 func (n *Node) buildWebserver(c *transporter.Conn) (component, error) {
 	return webserver.New(webserver.Options{Conn: c, Dirs: n.place.Dirs, Node: n.name, Version: n.opts.Version,
-		Log: n.opts.Logs.For("webserver"), Announce: n.listening, Ready: n.ready, NoVNC: n.noVNC(), Account: n.account.Name})
+		Log: n.opts.Logs.For("webserver"), Announce: n.listening, Ready: n.ready, NoVNC: os.DirFS(n.place.noVNC), Account: n.account.Name})
 }
 
 // pastRecorder is the node's history. It is opened when it is needed first, and again until that succeeds:
@@ -158,14 +157,6 @@ func (r *pastRecorder) Changes(ctx context.Context, from, to int) ([]history.Cha
 		return nil, err
 	}
 	return h.Changes(ctx, from, to)
-}
-
-// noVNC is the distribution's noVNC, nil where it is not installed.
-func (n *Node) noVNC() fs.FS {
-	if _, err := os.Stat(filepath.Join(n.place.noVNC, "core", "rfb.js")); err != nil {
-		return nil
-	}
-	return os.DirFS(n.place.noVNC)
 }
 
 // speak opens the node's own connection and begins its heartbeat.

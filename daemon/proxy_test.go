@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -245,6 +246,7 @@ func (v *liveViewer) rest(t *testing.T, d time.Duration) {
 // and while the proxy is reloaded.
 func (p *proxy) drill(t *testing.T, n *node) {
 	p.checkForwarding(t, n)
+	p.checkFront(t)
 	events := p.listen(t)
 	s := p.StartSession(map[string]any{"command": "exec xterm -e cat", "geometry": "640x480", "name": "first"})
 	p.AwaitState(s.ID, transporter.Running)
@@ -285,6 +287,28 @@ func (p *proxy) browse(t *testing.T, id string) *browsertest.Tab {
 	browsertest.Evaluate[bool](b, `(() => { new MutationObserver(() => { window.lost ||= !document.body.dataset.connected })
 		.observe(document.body, { attributeFilter: ['data-connected'] }); return true })()`)
 	return b
+}
+
+// checkFront asks for the page as somebody types its address, and for HTTP/2, without which a browser's tabs wait for each other.
+func (p *proxy) checkFront(t *testing.T) {
+	t.Helper()
+	resp, err := p.Client.Get(p.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if to := resp.Request.URL.Path; resp.StatusCode != http.StatusOK && resp.StatusCode/100 != 3 {
+		t.Errorf("%s without a slash: %s at %s", p.URL, resp.Status, to)
+	}
+	host := strings.TrimSuffix(strings.TrimPrefix(p.URL, "https://"), "/fastx")
+	conn, err := tls.Dial("tcp", host, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if got := conn.ConnectionState().NegotiatedProtocol; got != "h2" {
+		t.Errorf("the proxy speaks %q with browsers", got)
+	}
 }
 
 // checkForwarding signs in through the proxy with made-up headers, and looks at what is made of them.

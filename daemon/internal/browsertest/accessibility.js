@@ -169,7 +169,7 @@
   };
   const references = ['aria-labelledby', 'aria-describedby', 'aria-controls', 'aria-owns', 'aria-details', 'aria-errormessage', 'aria-activedescendant'];
   const free = ['aria-label', 'aria-keyshortcuts', 'aria-valuenow', 'aria-valuemin', 'aria-valuemax', 'aria-valuetext', 'aria-level', 'aria-setsize', 'aria-posinset', 'aria-roledescription', 'aria-description', 'aria-relevant'];
-  const roles = 'alert alertdialog banner button cell checkbox columnheader complementary contentinfo dialog figure form group heading img link list listitem log main marquee menu menubar menuitem meter navigation none note presentation progressbar radio radiogroup region row rowgroup rowheader search searchbox separator status switch tab table tablist tabpanel textbox timer toolbar tooltip'.split(' ');
+  const roles = 'alert alertdialog application banner button cell checkbox columnheader complementary contentinfo dialog figure form group heading img link list listitem log main marquee menu menubar menuitem meter navigation none note presentation progressbar radio radiogroup region row rowgroup rowheader search searchbox separator status switch tab table tablist tabpanel textbox timer toolbar tooltip'.split(' ');
   for (const e of all('*')) {
     for (const { name: attribute, value } of Array.from(e.attributes)) {
       if (attribute === 'role' && !value.split(/\s+/).every((r) => roles.includes(r))) report('aria', e, `there is no role ${value}`);

@@ -7,6 +7,7 @@ import (
 	"context"
 	_ "embed" // the rules of accessibility
 	"errors"
+	"fmt"
 	"image"
 	"image/png"
 	"os"
@@ -129,8 +130,18 @@ func (b *Tab) Do(actions ...chromedp.Action[chromedp.Void]) {
 // Go opens a page.
 func (b *Tab) Go(url string) { b.t.Helper(); b.Do(chromedp.Navigate(url)) }
 
-// Click clicks on the element that a CSS selector names.
-func (b *Tab) Click(selector string) { b.t.Helper(); b.Do(chromedp.Click(chromedp.CSS(selector))) }
+// Click clicks on the element that a CSS selector names. A page that is drawn anew in the same moment can make
+// a click miss, as it does a person's; then it is tried again.
+func (b *Tab) Click(selector string) {
+	b.t.Helper()
+	for range 3 {
+		watch := fmt.Sprintf(`{ window.hit = false; const at = (e) => e.target.closest?.(%q); addEventListener('click', (e) => { window.hit ||= Boolean(at(e)); }, { capture: true, once: true }); true }`, selector)
+		b.Do(chromedp.Evaluate[chromedp.Void](watch), chromedp.Click(chromedp.CSS(selector)))
+		if hit, err := TryEvaluate[bool](b, `window.hit ?? true`); hit || err != nil { // a click that leads elsewhere leaves nothing
+			return
+		}
+	}
+}
 
 // Fill types into the element that a CSS selector names.
 func (b *Tab) Fill(selector, text string) {

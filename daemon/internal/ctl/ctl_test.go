@@ -87,7 +87,7 @@ func TestEveryExampleNamesCommandsAndFlagsThatExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	texts := map[string]string{}
-	for _, fence := range regexp.MustCompile("(?s)```(?:sh|yaml|puppet)\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
+	for _, fence := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
 		texts["README.md"] += fence[1]
 	}
 	every(newRoot(System{}), func(c *cobra.Command) { texts[c.CommandPath()] = c.Example })

@@ -14,8 +14,9 @@ func (a *app) messageCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "message ID TEXT... | --all TEXT...",
 		Short: "Say something to who looks at a session",
-		Long: `message shows a text to whoever looks at a session just now, or with --all at any session:
-one line of at most 500 characters. Nobody can tell whether it was read.`,
+		Long: `message shows a text to whoever looks at a session, or with --all at any, and to
+who comes within ten minutes: one line of at most 500 characters.
+Nobody can tell whether it was read.`,
 		Example: `  fastxctl sessions message 5f0c9a7d21b34e68 "Please save: this licence ends at noon."
   fastxctl sessions message --all "The cluster is restarted at 18:00."`,
 		Args: func(_ *cobra.Command, args []string) error { return checkMessage(all, args) },

@@ -22,25 +22,9 @@ func (w *Webserver) adminPages() map[string]func(http.ResponseWriter, *http.Requ
 		"GET /admin/config/{node}":              w.historyPage,
 		"GET /admin/config/{node}/diff":         w.diffPage,
 		"GET /admin/config/{node}/{generation}": w.generationPage,
-		"GET /fragments/admin/sessions":         w.fragment("everyone", func(r *http.Request, who *caller) (any, error) { return w.everyone(r, who) }),
-		"GET /fragments/admin/nodes":            w.fragment("nodes", func(r *http.Request, who *caller) (any, error) { return w.nodeList(r, who) }),
-		"GET /fragments/admin/config":           w.fragment("config", func(r *http.Request, who *caller) (any, error) { return w.configState(r, who) }),
-	}
-}
-
-// fragment is the changing part of a page alone, which its script puts in the place of the old
-// one, so that there is one way to draw it.
-func (w *Webserver) fragment(name string, data func(*http.Request, *caller) (any, error)) func(http.ResponseWriter, *http.Request) error {
-	return func(rw http.ResponseWriter, r *http.Request) error {
-		who, err := w.caller(r)
-		if err == nil {
-			var v any
-			if v, err = data(r, who); err == nil {
-				return w.render(rw, http.StatusOK, name, v)
-			}
-		}
-		w.fail(rw, r, err) // it is a script that asks
-		return nil
+		"GET /fragments/admin/sessions":         fragment(w, "everyone", w.everyone),
+		"GET /fragments/admin/nodes":            fragment(w, "nodes", w.nodeList),
+		"GET /fragments/admin/config":           fragment(w, "config", w.configState),
 	}
 }
 
@@ -192,8 +176,7 @@ func (w *Webserver) everyone(r *http.Request, who *caller) (everyoneList, error)
 	l := everyoneList{
 		words: w.page.wordsFor(r), Base: w.base(), User: clip(q.Get("user"), 256), State: clip(q.Get("state"), 16), Node: clip(q.Get("node"), maxNodeName), Me: who.User,
 		States:     []transporter.State{transporter.Pending, transporter.Starting, transporter.Running, transporter.Unknown, transporter.Ended},
-		MayConnect: who.may(transporter.ActNodes), // the level that may connect to somebody else's session
-		MayTell:    who.may(transporter.ActBroadcast),
+		MayConnect: who.mayConnect(), MayTell: who.may(transporter.ActBroadcast),
 	}
 	if !who.may(transporter.ActAll) {
 		return l, errNotAllowed

@@ -254,6 +254,13 @@ func TestARefusedOrderMayBeTriedAgain(t *testing.T) {
 	if _, _, err := p.begin("eve", "one", order{App: "x"}); err != nil {
 		t.Errorf("another user pays for it: %v", err)
 	}
+	for i := range maxRepeats {
+		p.known[repeatKey{"crowd", fmt.Sprint(i)}] = repeat{until: clock}
+	}
+	p.own["crowd"] = maxRepeats
+	if _, _, err := p.begin("eve", "two", order{App: "x"}); err == nil || !strings.Contains(err.Error(), "all users together have used 65536") {
+		t.Errorf("when there is no room for anybody, a user hears %v", err)
+	}
 	clock = clock.Add(repeatFor + time.Second)
 	if _, finish, err := p.begin("bob", "late", order{App: "x"}); err != nil || len(p.own) != 1 || p.own["bob"] != 1 {
 		t.Errorf("after a while %v are counted; %v", p.own, err)

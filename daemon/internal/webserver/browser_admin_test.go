@@ -73,15 +73,37 @@ func TestABrowserShowsTheNodes(t *testing.T) {
 	wide(t, b, "the page of the nodes")
 
 	b.Click(`[data-key="gpu-2.cluster.example"] summary`)
-	b.Click(`[data-drain="gpu-2.cluster.example"]`)
-	b.Until(`document.querySelector('dialog').open && document.activeElement.value == 'no'`)
+	drained := func() bool {
+		w.fake.mu.Lock()
+		defer w.fake.mu.Unlock()
+		return w.fake.drained["gpu-2.cluster.example"]
+	}
+	ask := func(button string) {
+		t.Helper()
+		b.Do(chromedp.Focus(chromedp.CSS(button)))
+		press(b, "Enter", "Enter", 13, 0)
+		b.Until(`document.querySelector('dialog').open && document.activeElement.value == 'no'`)
+	}
+	ask(`[data-drain="gpu-2.cluster.example"]`)
 	b.Shoot("admin-drain")
 	if err := b.Keys("\x1b"); err != nil { // Escape keeps the node as it is
 		t.Fatal(err)
 	}
 	b.Until(`!document.querySelector('dialog').open`)
-	if len(w.fake.drained) > 0 {
+	if drained() {
 		t.Error("a question that was not answered drained a node")
+	}
+	for _, c := range []struct {
+		button, next string
+		drained      bool
+	}{{"drain", "undrain", true}, {"undrain", "drain", false}} {
+		ask(`[data-` + c.button + `="gpu-2.cluster.example"]`)
+		press(b, "Tab", "Tab", 9, 0)
+		press(b, "Enter", "Enter", 13, 0)
+		b.Until(`document.activeElement.dataset.` + c.next + ` == 'gpu-2.cluster.example'`) // the keyboard is where it was
+		if drained() != c.drained {
+			t.Errorf("after %sing the node is drained: %t", c.button, drained())
+		}
 	}
 	w.fake.mu.Lock()
 	w.fake.others[0].Load.Load1 = 12.5

@@ -1,8 +1,10 @@
 // Package webserver answers HTTP: the page, the API, the display WebSocket.
 //
-// It holds no state of its own that matters: who somebody is and what they may do
+// It holds no state that a restart must not lose: who somebody is and what they may do
 // is asked of the user component, what runs where of the manager, and a display is
-// brought by the launcher that has it. All three are reached over the transporter.
+// brought by the launcher that has it. All three are reached over the transporter. For ten
+// minutes it keeps the messages that were said, for who comes later, and the Idempotency-Keys
+// of orders; after its restart, and on another webserver, neither is known.
 //
 // # One port
 //

@@ -42,9 +42,9 @@ var (
 	errMethod     = &failure{status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Message: "this path does not answer this method; the Allow header lists those it does"}
 	errUpgrade    = &failure{status: http.StatusUpgradeRequired, Code: "upgrade_required", Message: "a display is a WebSocket; ask for one over HTTP/1.1"}
 	errInternal   = &failure{status: http.StatusInternalServerError, Code: string(transporter.Internal), Message: "something went wrong here; the node's log says what"}
+	errCSRF       = &failure{status: http.StatusForbidden, Code: "csrf", Message: "the X-CSRF-Token header is missing or wrong; load the page again"}
 	errSignIn     = transporter.Errorf(transporter.Unauthorized, "sign in first")
 	errOrigin     = transporter.Errorf(transporter.Forbidden, "this request comes from another site's page and is refused")
-	errCSRF       = transporter.Errorf(transporter.Forbidden, "the X-CSRF-Token header is missing or wrong; load the page again")
 	errNoSession  = transporter.Errorf(transporter.NotFound, "there is no such session")
 	errNotAllowed = transporter.Errorf(transporter.Forbidden, "your permissions do not include this; ask an administrator")
 )

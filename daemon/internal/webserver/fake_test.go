@@ -37,6 +37,7 @@ type fake struct {
 	verified int // how often a token was asked about
 	starts   int // how often a start was ordered
 	fail     map[string]error
+	held     map[string]*held
 	people   map[string]transporter.Identity
 	revoked  map[string]bool
 	apps     []transporter.App
@@ -63,7 +64,7 @@ func newFake(t testing.TB, hub *transporter.Hub, log *slog.Logger) *fake {
 	}
 	f := &fake{
 		t: t, key: key, rfb: echoRFB,
-		fail: map[string]error{}, revoked: map[string]bool{}, drained: map[string]bool{}, liked: map[string][]string{},
+		fail: map[string]error{}, held: map[string]*held{}, revoked: map[string]bool{}, drained: map[string]bool{}, liked: map[string][]string{},
 		people: map[string]transporter.Identity{
 			"ann":  {User: "ann", Level: "full", Groups: []string{"staff"}, May: full},
 			"lim":  {User: "lim", Level: "limited", May: limited},
@@ -121,6 +122,39 @@ func (f *fake) failing(what string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fail[what] = err
+}
+
+// held is an answer that waits.
+type held struct{ reached, released chan struct{} }
+
+// hold lets the fake's next answer of a kind wait: reached tells that it was asked for, release lets it go.
+func (f *fake) hold(what string) (reached <-chan struct{}, release func()) {
+	h := &held{make(chan struct{}), make(chan struct{})}
+	release = sync.OnceFunc(func() { close(h.released) })
+	f.t.Cleanup(release)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held[what] = h
+	return h.reached, release
+}
+
+// pauseLocked is pause for an answer that is made before it waits. Caller holds f.mu.
+func (f *fake) pauseLocked(what string) {
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	f.pause(what)
+}
+
+// pause waits where an answer is held.
+func (f *fake) pause(what string) {
+	f.mu.Lock()
+	h := f.held[what]
+	delete(f.held, what)
+	f.mu.Unlock()
+	if h != nil {
+		close(h.reached)
+		<-h.released
+	}
 }
 
 func (f *fake) add(s transporter.Session) transporter.Session {
@@ -247,10 +281,14 @@ func (f *fake) authorize(_ context.Context, r transporter.AuthorizeRequest) (tra
 		return transporter.AuthorizeReply{}, err
 	}
 	forbidden := transporter.Errorf(transporter.Forbidden, "you may not do this")
-	mine := r.Session == "" || r.Owner == id.User || slices.Contains(id.May, transporter.ActAll)
 	if err := f.fail["may "+string(r.Action)]; err != nil {
 		return transporter.AuthorizeReply{}, err
 	}
+	others := transporter.ActAll // what those may who may do the same with somebody else's session
+	if r.Action == transporter.ActConnect {
+		others = transporter.ActNodes
+	}
+	mine := r.Session == "" || r.Owner == id.User || slices.Contains(id.May, others)
 	if !mine || !slices.Contains(id.May, r.Action) {
 		return transporter.AuthorizeReply{}, forbidden
 	}
@@ -290,6 +328,9 @@ func (f *fake) start(_ context.Context, r transporter.TicketRequest) (transporte
 	}
 	f.mu.Lock()
 	f.starts++
+	f.mu.Unlock()
+	f.pause("start")
+	f.mu.Lock()
 	old, again := f.sessions[c.Session]
 	err = f.fail["start"]
 	f.mu.Unlock()
@@ -321,6 +362,7 @@ func (f *fake) terminate(_ context.Context, r transporter.TicketRequest) (transp
 func (f *fake) list(_ context.Context, r transporter.SessionsRequest) (transporter.SessionsReply, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	defer f.pauseLocked("list")
 	if err := f.fail["list"]; err != nil {
 		return transporter.SessionsReply{}, err
 	}
@@ -339,6 +381,7 @@ func (f *fake) list(_ context.Context, r transporter.SessionsRequest) (transport
 }
 
 func (f *fake) session(_ context.Context, r transporter.SessionRequest) (transporter.Session, error) {
+	f.pause("session")
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s, ok := f.sessions[r.ID]
@@ -374,7 +417,11 @@ func (f *fake) drain(_ context.Context, r transporter.DrainRequest) (transporter
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if c.Node != thisNode {
+	i := slices.IndexFunc(f.others, func(n transporter.Node) bool { return n.Node == c.Node })
+	switch {
+	case i >= 0:
+		f.others[i].Drain = r.Drain
+	case c.Node != thisNode:
 		return transporter.Empty{}, transporter.Errorf(transporter.NotFound, "there is no node %q", c.Node)
 	}
 	f.drained[c.Node] = r.Drain

@@ -34,13 +34,15 @@ func (w *Webserver) serveStatic(rw http.ResponseWriter, r *http.Request) error {
 	return w.serveData(rw, r, name, data, time.Time{})
 }
 
-// hasNoVNC looks each time: it may be installed while we run.
+// hasNoVNC looks each time: it may be installed or upgraded while we run. Before 1.3 noVNC took no channel
+// but opened its own, so that the page could not see how the connection is.
 func (w *Webserver) hasNoVNC() bool {
 	if w.o.NoVNC == nil {
 		return false
 	}
 	_, err := fs.Stat(w.o.NoVNC, "core/rfb.js")
-	return err == nil
+	socket, unread := fs.ReadFile(w.o.NoVNC, "core/websock.js")
+	return err == nil && unread == nil && bytes.Contains(socket, []byte("rawChannel"))
 }
 
 // serveNoVNC serves noVNC's library. Its own pages are left out: ours is the page.

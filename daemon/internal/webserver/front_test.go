@@ -391,6 +391,35 @@ func TestWithoutNoVNCThereIsNone(t *testing.T) {
 	w.do("GET", "/novnc/core/rfb.js", nil).want(t, 404)
 }
 
+// TestNoVNCMayBeInstalledLater shows a session before there is a noVNC, with one that is too old, and with one that will do.
+func TestNoVNCMayBeInstalledLater(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join(t.TempDir(), "novnc")
+	w := newWorld(t, func(s *setup) { s.NoVNC = os.DirFS(root) })
+	s := w.fake.add(transporter.Session{User: "ann"})
+	ann := cookie("__Host-fastx", w.login("ann"))
+	write := func(name, text string) {
+		path := filepath.Join(root, "core", name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(shown bool) {
+		t.Helper()
+		body := w.do("GET", "/sessions/"+s.ID, nil, ann).want(t, 200).body
+		if got := strings.Contains(body, "display.js"); got != shown || got == strings.Contains(body, "noVNC 1.3 or newer") {
+			t.Errorf("the display is shown: %t; the page is %.2000s", got, body)
+		}
+	}
+	want(false)
+	write("rfb.js", "export default class {}")
+	want(false)
+	write("websock.js", "open(uri, protocols) {}")
+	want(false)
+	write("websock.js", "attach(rawChannel) {}")
+	want(true)
+}
+
 // TestLogsHoldNoSecret uses every kind of secret in every place and then reads the log.
 func TestLogsHoldNoSecret(t *testing.T) {
 	t.Parallel()

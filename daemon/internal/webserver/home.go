@@ -23,7 +23,12 @@ type sessionList struct {
 	Base        string
 	Live, Ended []sessionCard
 	All, MayAll bool
+	Me          string
+	MayConnect  bool // to somebody else's session
 }
+
+// Opens reports whether the viewer may open a session that lives.
+func (l sessionList) Opens(c sessionCard) bool { return l.MayConnect || c.User == l.Me }
 
 // sessionCard is a session as the list shows it.
 type sessionCard struct {
@@ -77,7 +82,7 @@ func (w *Webserver) home(rw http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// fragment is a part of the home page: what its script puts in place of the old one when
+// fragment is the changing part of a page: what its script puts in place of the old one when
 // something has changed, so that there is one way to draw it.
 func fragment[T any](w *Webserver, name string, of func(*http.Request, *caller) (T, error)) func(http.ResponseWriter, *http.Request) error {
 	return func(rw http.ResponseWriter, r *http.Request) error {
@@ -103,7 +108,7 @@ func (w *Webserver) listFor(r *http.Request, who *caller) (sessionList, error) {
 	slices.SortStableFunc(sessions, func(a, b transporter.Session) int {
 		return cmp.Or(b.Created.Compare(a.Created), strings.Compare(a.ID, b.ID))
 	})
-	list := sessionList{words: w.page.wordsFor(r), Base: w.base(), All: all, MayAll: who.may(transporter.ActAll)}
+	list := sessionList{words: w.page.wordsFor(r), Base: w.base(), All: all, MayAll: who.may(transporter.ActAll), Me: who.User, MayConnect: who.mayConnect()}
 	for _, s := range sessions {
 		// Whoever sees everyone's sessions need not see what everyone is doing.
 		card := sessionCard{Session: s, Tile: w.tileOfSession(s), Picture: !all && s.State == transporter.Running, Failed: failed(s)}

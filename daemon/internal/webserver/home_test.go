@@ -131,3 +131,27 @@ func TestTheListTellsFailuresFromEnds(t *testing.T) {
 		t.Errorf("the clean start is not ordered: %s", body)
 	}
 }
+
+// TestTheListOpensWhatMayBeOpened shows everyone's sessions to a manager, who may not connect to those of others,
+// and to an administrator.
+func TestTheListOpensWhatMayBeOpened(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	anns := w.fake.add(transporter.Session{User: "ann", App: "xterm"})
+	mias := w.fake.add(transporter.Session{User: "mia", App: "xterm"})
+	ended := w.fake.add(transporter.Session{User: "ann", App: "xterm", State: transporter.Ended})
+	for _, c := range []struct {
+		user, path string
+		want       [3]int // links to each of the three
+		status     int    // of connecting to ann's
+	}{{"mia", "/?all=1", [3]int{0, 2, 2}, 404}, {"mia", "/fragments/sessions?all=1", [3]int{0, 2, 2}, 404}, {"boss", "/?all=1", [3]int{2, 2, 2}, 200}, {"ann", "/", [3]int{3, 0, 2}, 200}} {
+		token := w.login(c.user)
+		page := w.do("GET", c.path, nil, cookie("__Host-fastx", token)).want(t, 200).body
+		for i, s := range []transporter.Session{anns, mias, ended} {
+			if n := strings.Count(page, `href="/sessions/`+s.ID+`"`); n != c.want[i] {
+				t.Errorf("%s at %s: %d links to session %d, want %d", c.user, c.path, n, i, c.want[i])
+			}
+		}
+		w.do("POST", "/api/v1/sessions/"+anns.ID+"/ticket", nil, bearer(token)).want(t, c.status)
+	}
+}

@@ -138,7 +138,7 @@ func TestWhatChangesSomethingNeedsTheCSRFHeader(t *testing.T) {
 	others := (&caller{token: other}).csrf()
 	for _, wrong := range []string{"", "x", others, strings.ToUpper(csrf[1]), csrf[1] + "0"} {
 		a := w.do("POST", "/api/v1/sessions", xterm, c, header("X-CSRF-Token", wrong)).want(t, 403)
-		if !strings.Contains(a.body, "X-CSRF-Token") {
+		if !strings.Contains(a.body, "X-CSRF-Token") || a.code(t) != "csrf" {
 			t.Errorf("the value %q: %s", wrong, a.body)
 		}
 	}

@@ -129,6 +129,11 @@ func (w *Webserver) looks(signedIn bool) looks {
 	return v
 }
 
+// pictureAlone is the policy of an administrator's picture. Opened by itself it is a page of our origin, which may do
+// nothing. The styles that drawing programs write into an SVG apply: Firefox asks this policy even where the
+// picture stands in a page, and would draw it all black.
+const pictureAlone = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"
+
 // serveTheme serves the look's files. Another node, or a page that was open before a change, may ask by another
 // digest: it gets what holds now and keeps it for no longer than that.
 func (w *Webserver) serveTheme(rw http.ResponseWriter, r *http.Request) error {
@@ -138,18 +143,18 @@ func (w *Webserver) serveTheme(rw http.ResponseWriter, r *http.Request) error {
 		caching = "public, max-age=31536000, immutable"
 	}
 	var data []byte
+	policy := "default-src 'none'; sandbox; frame-ancestors 'none'"
 	name := r.PathValue("file")
 	switch {
 	case name == "theme.css":
 		data = l.sheet
 	case l.logo != nil && name == "logo"+l.ext:
-		data = l.logo
+		data, policy = l.logo, pictureAlone
 	default:
 		return errNoPage
 	}
 	rw.Header().Set("Cache-Control", caching)
-	// A picture that is opened by itself is a page of our origin; this one may do nothing.
-	rw.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'")
+	rw.Header().Set("Content-Security-Policy", policy)
 	return servePlain(rw, r, name, data, time.Time{}) // below any digest, so it is not kept compressed
 }
 

@@ -220,8 +220,9 @@ func (w *Webserver) failPage(rw http.ResponseWriter, r *http.Request, err error)
 		w.o.Log.Warn("a page failed", "path", r.URL.Path, "error", err)
 	}
 	setFailureHeaders(rw.Header(), f)
-	m := messagePage{w.frame(r, http.StatusText(f.status), "", nil), f.status, headingOf(f.status), sentence(f.Message)}
-	m.Heading = m.T(m.Heading)
+	m := messagePage{frame: w.frame(r, "", "", nil), Status: f.status, Text: sentence(f.Message)}
+	m.Heading = m.T(headingOf(f.status))
+	m.Title = m.Heading
 	m.Replaced = w.look().errors[f.status]
 	if w.render(rw, f.status, "message.html", m) != nil {
 		writeText(rw, f.status, f.Message+"\n")

@@ -61,14 +61,20 @@ func (p *repeats) begin(user, key string, o order) (id string, finish func(error
 	switch {
 	case ok && first.order != sum:
 		return "", nil, transporter.Errorf(transporter.Conflict, "this Idempotency-Key was used for another order")
-	case !ok && (p.own[user] >= maxOwn || len(p.known) >= maxRepeats):
-		return "", nil, transporter.Errorf(transporter.TooMany, "you have used more than %d Idempotency-Keys within %s; try again later", maxOwn, repeatFor)
+	case !ok && p.own[user] >= maxOwn:
+		return "", nil, tooManyKeys("you have", maxOwn)
+	case !ok && len(p.known) >= maxRepeats:
+		return "", nil, tooManyKeys("all users together have", maxRepeats)
 	case !ok:
 		first = repeat{id: ticket.NewID(), order: sum, until: p.now().Add(repeatFor)}
 		p.known[k] = first
 		p.own[user]++
 	}
 	return first.id, func(err error) { p.finish(k, err) }, nil
+}
+
+func tooManyKeys(who string, limit int) error {
+	return transporter.Errorf(transporter.TooMany, "%s used %d Idempotency-Keys within %s, which is the limit; try again later", who, limit, repeatFor)
 }
 
 // finish forgets an order that was refused. When nobody answered, it may have been

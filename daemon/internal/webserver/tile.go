@@ -136,7 +136,7 @@ func (w *Webserver) serveIcon(rw http.ResponseWriter, r *http.Request) error {
 	}
 	h := rw.Header()
 	h.Set("Content-Type", i.Type)
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
+	h.Set("Content-Security-Policy", pictureAlone)
 	h.Set("Cache-Control", "private, max-age=3600")
 	h.Set("ETag", fmt.Sprintf("%q", i.digest))
 	http.ServeContent(rw, r, "", time.Time{}, bytes.NewReader(i.Data))

@@ -32,6 +32,9 @@ type caller struct {
 
 func (c *caller) may(a transporter.Action) bool { return slices.Contains(c.May, a) }
 
+// mayConnect reports whether the caller may connect to anybody's session, which takes the same level as the nodes.
+func (c *caller) mayConnect() bool { return c.may(transporter.ActNodes) }
+
 // csrf is what a page has to repeat to change anything. It follows from the token, so
 // that every webserver of a cluster finds the same, and tells nothing about it.
 func (c *caller) csrf() string {

@@ -167,7 +167,7 @@ func TestTheKeyboardCanBeHadAndLeft(t *testing.T) {
 	_, b, _, _ := openViewer(t)
 	b.Do(chromedp.Evaluate[chromedp.Void](`navigator.keyboard.lock = async () => { document.body.dataset.locked = 'yes'; }; navigator.keyboard.unlock = () => { document.body.dataset.locked = 'no'; }; undefined`))
 	b.Until(`document.activeElement.localName == 'canvas'`)
-	b.Do(chromedp.Click(chromedp.CSS("#full")))
+	b.Click("#full")
 	b.Until(`document.fullscreenElement && document.body.dataset.locked == 'yes' && document.activeElement.localName == 'canvas'`)
 	for modifiers, k := range []string{"Control", "Alt", "Shift"} {
 		held := []int64{2, 3, 11}[modifiers]

@@ -39,7 +39,7 @@ type Options struct {
 	Log      *slog.Logger
 	Announce func(url string)                   // told the URL when it can be opened, and again when it changes
 	Ready    func() (ok bool, waiting []string) // the whole node's readiness, for /readyz
-	NoVNC    fs.FS                              // the distribution's noVNC; nil when absent
+	NoVNC    fs.FS                              // where the distribution's noVNC is once it is installed; nil for nowhere
 	Account  string                             // the Unix account that all sessions of this node run as; "" where each has its own
 	Now      func() time.Time
 }

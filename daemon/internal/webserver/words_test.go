@@ -131,6 +131,10 @@ func TestABrowserGetsItsLanguage(t *testing.T) {
 	if !strings.Contains(german, "Anmelden") || strings.Contains(german, "Sign in") {
 		t.Errorf("the German page says %s", german)
 	}
+	missing := w.do("GET", "/nowhere", nil, header("Accept-Language", "de")).want(t, http.StatusNotFound).body
+	if !strings.Contains(missing, "<title>Hier ist nichts · "+thisNode+"</title>") {
+		t.Errorf("a German page that is not there has the title of %.400s", missing)
+	}
 }
 
 func TestTextsTakeTheirArguments(t *testing.T) {

@@ -60,6 +60,7 @@ func (l *logBuffer) String() string {
 
 var noVNC = fstest.MapFS{
 	"core/rfb.js":     {Data: []byte("export default class {}")},
+	"core/websock.js": {Data: []byte("attach(rawChannel) {}")},
 	"core/input/x.js": {Data: []byte("1")},
 	"vnc.html":        {Data: []byte("<p>theirs</p>")},
 	"package.json":    {Data: []byte("{}")},

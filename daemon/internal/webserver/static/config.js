@@ -14,7 +14,11 @@ for (const form of document.querySelectorAll('.levels')) {
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     const levels = Object.fromEntries(changed().map((select) => [select.name, select.value]));
-    run(write, () => save(form, levels)).then(update);
+    run(write, () => save(form, levels)).then(() => {
+      const here = document.activeElement === write;
+      update();
+      if (here && write.disabled) selects[0].focus();
+    });
   });
 }
 

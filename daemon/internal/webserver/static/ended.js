@@ -1,5 +1,5 @@
 // A session that has ended: remove it, or start the same again.
-import { base, call, run, start, tellTimes } from './api.js';
+import { call, leave, run, start, tellTimes } from './api.js';
 
 document.addEventListener('click', (event) => {
   const button = event.target.closest('button');
@@ -9,7 +9,7 @@ document.addEventListener('click', (event) => {
   if (remove) {
     run(button, async () => {
       await call('DELETE', '/api/v1/sessions/' + remove);
-      location.assign(base + '/');
+      return leave('/');
     });
   }
 });

@@ -1,5 +1,5 @@
 // Everyone's sessions: find, end, and say something to who looks at them.
-import { call, run, t, toast } from './api.js';
+import { ask, call, run, t, toast } from './api.js';
 import { confirmed, live, query, refresh, refreshSoon } from './live.js';
 
 const dialog = document.getElementById('message');
@@ -25,20 +25,20 @@ async function terminate(id) {
   await refresh();
 }
 
-/** Asks for a text and sends it. A text that could not be sent is there again the next time. */
+let recipient; // the path that the text in the field is meant for
+
+/** Asks for a text and sends it. A text that could not be sent is there again the next time, for the same recipient. */
 function write(button, title, path) {
+  if (path !== recipient) text.value = '';
+  recipient = path;
   document.getElementById('message-title').textContent = title;
-  dialog.returnValue = 'no';
-  dialog.addEventListener('close', () => {
-    if (dialog.returnValue !== 'yes') return;
-    run(button, async () => {
-      await call('POST', path, { text: line() });
-      text.value = '';
-      toast(t('told'));
-    });
-  }, { once: true });
   count();
-  dialog.showModal();
+  ask(dialog, () => run(button, async () => {
+    const said = line();
+    await call('POST', path, { text: said });
+    if (path === recipient && line() === said) text.value = ''; // else somebody is writing the next one
+    toast(t('told'));
+  }));
   text.focus();
 }
 
@@ -55,7 +55,7 @@ text.addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) dialog.querySelector('[value=yes]').click();
 });
 
-/** The filter works as it is typed; the address says it, so that a page can be sent to a colleague. */
+/** The filter works as it is typed; the address says it, so that the page is the same when it is loaded again. */
 function apply() {
   const chosen = [...new FormData(filter)].filter(([, value]) => value);
   query.text = chosen.length ? '?' + new URLSearchParams(chosen) : '';

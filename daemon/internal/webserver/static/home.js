@@ -1,19 +1,21 @@
 // The list of sessions, kept up to date, and the ways to start one.
-import { base, call, run, start, t, tellTimes, toast } from './api.js';
+import { ask, base, call, newestOnly, run, start, t, tellTimes, toast, unkept } from './api.js';
 import { search } from './find.js';
 import { listen, warn } from './news.js';
+import { keepPlace } from './place.js';
 import { showThumbnails } from './thumbnails.js';
 
 const list = document.getElementById('sessions');
 const apps = document.getElementById('apps');
 const query = list.dataset.query;
+const asked = newestOnly();
 
 document.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (!button) return;
   const { app, end, remove, star } = button.dataset;
   if (app) run(button, () => start({ app }));
-  if (remove) run(button, () => terminate(remove));
+  if (remove) run(button, () => terminate(remove, button));
   if (end) confirmEnd(button, end);
   if (star) run(button, () => like(star, button.getAttribute('aria-pressed') !== 'true'));
 });
@@ -24,19 +26,15 @@ document.getElementById('command')?.addEventListener('submit', (event) => {
   run(event.target.querySelector('button'), () => start({ command, name, geometry }));
 });
 
-async function terminate(id) {
+async function terminate(id, button) {
   await call('DELETE', '/api/v1/sessions/' + id);
-  await refresh();
+  await refresh(button);
 }
 
 function confirmEnd(button, id) {
   const dialog = document.getElementById('confirm');
   dialog.querySelector('h2').textContent = t('end', button.closest('.session').dataset.title);
-  dialog.returnValue = 'no';
-  dialog.addEventListener('close', () => {
-    if (dialog.returnValue === 'yes') run(button, () => terminate(id));
-  }, { once: true });
-  dialog.showModal();
+  ask(dialog, () => run(button, () => terminate(id, button)));
 }
 
 /** Adds an application to the favourites, or takes it away, as the server has them now. */
@@ -54,7 +52,7 @@ async function like(id, on) {
 
 /** Fetches a part of the page as the server draws it. */
 async function fragment(path) {
-  const response = await fetch(base + path);
+  const response = await fetch(base + path, unkept);
   if (response.status === 401) location.reload();
   if (!response.ok) return undefined;
   return new DOMParser().parseFromString(await response.text(), 'text/html').body;
@@ -68,12 +66,14 @@ function note(root) {
 
 /**
  * Draws the list again and changes only what differs, so that the keyboard's place
- * on the page and pictures that are there are kept.
+ * on the page and pictures that are there are kept. That place is where a button is whose action changed the list.
  */
-async function refresh() {
+async function refresh(button) {
+  const isNewest = asked();
   const fresh = await fragment('/fragments/sessions' + query);
-  if (!fresh) return;
+  if (!fresh || !isNewest()) return;
   note(fresh);
+  const back = keepPlace(list, 'li.session', button);
   const old = new Map(Array.from(list.querySelectorAll('li.session'), (li) => [li.id, li]));
   for (const li of fresh.querySelectorAll('li.session')) {
     const before = old.get(li.id);
@@ -83,6 +83,7 @@ async function refresh() {
   }
   list.replaceChildren(...fresh.childNodes);
   settle();
+  back();
 }
 
 function keepPicture(before, after) {
@@ -106,13 +107,7 @@ let waiting;
 function refreshSoon() {
   waiting ??= setTimeout(() => {
     waiting = undefined;
-    const focus = document.activeElement?.closest('.session')?.id;
-    const place = focus && Array.from(document.getElementById(focus).querySelectorAll('a, button')).indexOf(document.activeElement);
-    refresh().then(() => {
-      if (focus && document.activeElement === document.body) {
-        document.getElementById(focus)?.querySelectorAll('a, button')[place]?.focus();
-      }
-    }).catch(() => {});
+    refresh().catch(() => {}); // the next news try again
   }, 200);
 }
 

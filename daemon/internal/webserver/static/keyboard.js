@@ -2,8 +2,18 @@
 // keeps for itself unless it is asked, the way out, and typing on a touch screen.
 const screen = document.getElementById('screen');
 let rfb;
+let picture; // what noVNC draws on, which it leaves out of the order of Tab
 
-export function attach(connection) { rfb = connection; }
+/** Takes over a connection whose picture is on the page; without one, the picture that stays takes no keys. */
+export function attach(connection) {
+  rfb = connection;
+  if (picture) picture.tabIndex = -1;
+  picture = connection && screen.querySelector('canvas:not(#still canvas)');
+  if (!picture) return;
+  picture.tabIndex = 0;
+  picture.setAttribute('role', 'application');
+  picture.setAttribute('aria-label', screen.getAttribute('aria-label'));
+}
 
 const keysym = (c) => (c.codePointAt(0) < 0x100 ? c.codePointAt(0) : 0x1000000 + c.codePointAt(0));
 
@@ -65,11 +75,15 @@ document.addEventListener('keydown', (event) => {
   document.querySelector('.tools button:not([hidden])').focus();
 }, true);
 
-// In full screen the session may have Alt+Tab, Ctrl+W and Escape, where the browser gives them.
+// In full screen the session may have Alt+Tab, Ctrl+W and Escape, where the browser gives them. Who leaves
+// it keeps the keyboard where it is: perhaps they have just taken it back from the session.
 document.addEventListener('fullscreenchange', () => {
   const keyboard = navigator.keyboard;
-  if (document.fullscreenElement) keyboard?.lock?.().catch(() => {});
-  else keyboard?.unlock?.();
+  if (!document.fullscreenElement) {
+    keyboard?.unlock?.();
+    return;
+  }
+  keyboard?.lock?.().catch(() => {});
   rfb?.focus();
 });
 

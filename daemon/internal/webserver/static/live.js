@@ -1,27 +1,34 @@
 // Keeps the changing part of an administrator's page as the server draws it.
-import { base, run, t, tellTimes } from './api.js';
+import { ask, base, newestOnly, run, t, tellTimes, unkept } from './api.js';
+import { keepPlace } from './place.js';
 import { stream } from './stream.js';
 
 const place = document.getElementById('live');
 const news = document.getElementById('news');
 const fetchEvery = 2000; // ms, at most: a large cluster has news all the time
 const silentAfter = 15; // s, as the server counts it
+const asked = newestOnly();
 
 /** What follows the fragment's path; a page with a filter changes it. */
 export const query = { text: location.search };
 
 /** Fetches the part anew and changes only what differs, so that the keyboard's place is kept. */
 export async function refresh() {
-  const response = await fetch(base + place.dataset.fragment + query.text);
+  const isNewest = asked();
+  const response = await fetch(base + place.dataset.fragment + query.text, unkept);
   if (response.status === 401) location.reload();
   if (!response.ok) return;
+  const text = await response.text();
+  if (!isNewest()) return;
   const fresh = document.createElement('div');
-  fresh.append(...new DOMParser().parseFromString(await response.text(), 'text/html').body.childNodes);
+  fresh.append(...new DOMParser().parseFromString(text, 'text/html').body.childNodes);
   tellTimes(fresh);
   const before = states();
   const focus = document.activeElement;
+  const back = keepPlace(place, '[data-key]:not(details)');
   morphChildren(place, fresh);
   if (focus !== document.activeElement && focus.isConnected) focus.focus();
+  back();
   count();
   announce(before);
 }
@@ -123,11 +130,7 @@ export function confirmed(button, { title, lead, yes, danger }, action) {
   document.getElementById('confirm-lead').textContent = lead;
   accept.textContent = yes;
   accept.className = danger ? 'danger' : 'primary';
-  dialog.returnValue = 'no';
-  dialog.addEventListener('close', () => {
-    if (dialog.returnValue === 'yes') run(button, action);
-  }, { once: true });
-  dialog.showModal();
+  ask(dialog, () => run(button, action));
 }
 
 tellTimes();
