@@ -135,6 +135,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or a rejected configuration; reload 
 has more.`,
 		Example: `  fastxctl init run/config                    write a configuration to try things out
   fastxctl check /etc/fastx                   find every problem in one
+  fastxctl explain geometry                   say what a key means
   fastxctl reload --wait                      apply what was edited, and say how it went
   fastxctl sessions start --app xterm --wait  start a session`,
 		Args: noCommand, RunE: showHelp, DisableFlagsInUseLine: true,
@@ -148,7 +149,7 @@ has more.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%w; see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(a.initCmd(), a.checkCmd(), a.statusCmd(), a.reloadCmd(), a.configCmd(), a.nodesCmd(),
+	root.AddCommand(a.initCmd(), a.checkCmd(), a.explainCmd(), a.schemaCmd(), a.statusCmd(), a.reloadCmd(), a.configCmd(), a.nodesCmd(),
 		a.sessionsCmd(), a.versionCmd(), a.completionCmd())
 	return root
 }
@@ -222,7 +223,7 @@ func (a *app) completionCmd() *cobra.Command {
 		Use:   "completion bash|zsh|fish",
 		Short: "Print a script that completes commands in your shell",
 		Long: `completion prints a script for your shell to load. It completes commands, flags, the ids
-of your sessions, nodes and generations.`,
+of your sessions, nodes and generations, and the keys and files of the configuration.`,
 		Example: `  source <(fastxctl completion bash)
   fastxctl completion bash > /etc/bash_completion.d/fastxctl
   fastxctl completion zsh > "${fpath[1]}/_fastxctl"
