@@ -34,6 +34,9 @@ func Find(query string) (Topic, error) {
 		return Topic{}, faultf(didYouMean(file, patterns(), "name one, such as apps/xterm.ini or fastx.env"), "%s is no file of the configuration", show(file))
 	}
 	rows := SettingsOf(k.Pattern)
+	if t := openKey(rows, key); len(t.Settings) > 0 {
+		return t, nil
+	}
 	return findKey(rows, key, k.Pattern+":"+key, "fastxctl explain "+k.Pattern+" lists what it holds", namesOf(rows))
 }
 
@@ -73,6 +76,19 @@ func findKey(rows []Setting, key, asked, otherwise string, names []string) (Topi
 		return out, faultf(didYouMean(key, names, otherwise), "%s is not a known key or file", show(asked))
 	}
 	return out, nil
+}
+
+// openKey finds the row of a key that a file leaves open, such as a header of headers.ini.
+func openKey(rows []Setting, key string) (out Topic) {
+	for _, s := range rows {
+		switch {
+		case s.answers(key):
+			return Topic{} // it is a key of the table
+		case key != "" && s.Key == "*" && (s.Section == "" || s.Section == "*"):
+			out.Settings = append(out.Settings, s)
+		}
+	}
+	return out
 }
 
 // answers reports whether a row is what somebody means who says key.
@@ -173,6 +189,8 @@ func (s Setting) Takes() string {
 		return fmt.Sprintf("%s from %d to %d", s.Type, least, most)
 	case least > 0 && s.Default != "":
 		return fmt.Sprintf("%s, %s or at least %d", s.Type, s.Default, least)
+	case least > 0:
+		return fmt.Sprintf("%s, at least %d", s.Type, least)
 	default:
 		return string(s.Type)
 	}

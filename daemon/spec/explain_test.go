@@ -31,6 +31,9 @@ func TestFindExplains(t *testing.T) {
 		"io_weight":                         {"whole number from 1 to 10000"},
 		"tasks_max":                         {"whole number, 0 or at least 32"},
 		"htpasswd":                          {"written as: htpasswd", "nobody but root", "removed.ini names it"},
+		"headers.ini:X-Robots-Tag":          {"headers.ini: *", "A header of every answer."},
+		"loglevel.ini:2:1: webserver":       {"loglevel.ini: *", "one of debug, info"},
+		"weblink-secret.ini:portal":         {"weblink-secret.ini: *.*", "never shown"},
 		"forward.ini":                       {"Not acted on by this version yet"},
 	}
 	for query, wants := range tests {
