@@ -27,6 +27,7 @@ type explainedKey struct {
 	Section       string   `json:"section"`
 	Key           string   `json:"key"`
 	Type          string   `json:"type"`
+	Takes         string   `json:"takes"` // the type with what bounds it
 	Default       string   `json:"default,omitempty"`
 	Allowed       []string `json:"allowed,omitempty"`
 	Documentation string   `json:"documentation"`
@@ -79,7 +80,7 @@ func explainedOf(topic spec.Topic) explained {
 		out.File = &explainedFile{k.Pattern, string(k.Dialect), k.Doc, k.Secret, k.Security, k.Acted}
 	}
 	for _, s := range topic.Settings {
-		out.Settings = append(out.Settings, explainedKey{s.File, s.Section, s.Key, s.Takes(), s.Default, s.Allowed, s.Doc, s.Notes(),
+		out.Settings = append(out.Settings, explainedKey{s.File, s.Section, s.Key, string(s.Type), s.Takes(), s.Default, s.Allowed, s.Doc, s.Notes(),
 			s.Secret, s.Acted, string(s.Reload), s.Now})
 	}
 	return out
