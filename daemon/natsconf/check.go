@@ -7,12 +7,12 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// samples are the secrets that the guide, the manual and our own examples print. A copied example
+// samples are the secrets that the guide and the manual print. A copied example
 // protects nothing: everyone can read it.
 func samples() []string {
 	return []string{
 		"$2a$11$PWIFAL8RsWyGI3jVZtO9Nu8.6jOxzxfZo7c/W0eLk017hjgUKWrhy", "dag0HTXl4RGg7dXdaJwbC8",
-		"thisisasecret", "T0pS3cr3t", "SECRET",
+		"thisisasecret", "T0pS3cr3t",
 	}
 }
 

@@ -282,12 +282,9 @@ func parseServices(values []string) ([]Component, *fault) {
 	return out, faultIf(len(out) == 0, "name at least one of webserver, manager, user, launcher", "names no component")
 }
 
-// Placeholder stands in our own examples where a secret of one's own has to be written. It is refused as it stands.
-const Placeholder = "SECRET"
-
 // published are secrets that stand in public documentation.
 var published = []string{
-	Placeholder, "thisisasecret", "T0pS3cr3t", "s3cr3t",
+	"thisisasecret", "T0pS3cr3t", "s3cr3t",
 	"dag0HTXl4RGg7dXdaJwbC8", "$2a$11$PWIFAL8RsWyGI3jVZtO9Nu8.6jOxzxfZo7c/W0eLk017hjgUKWrhy",
 }
 

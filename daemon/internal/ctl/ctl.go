@@ -149,8 +149,9 @@ has more.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%w; see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(a.initCmd(), a.checkCmd(), a.explainCmd(), a.schemaCmd(), a.statusCmd(), a.reloadCmd(), a.configCmd(), a.nodesCmd(),
+	root.AddCommand(a.initCmd(), a.checkCmd(), a.statusCmd(), a.reloadCmd(), a.configCmd(), a.nodesCmd(),
 		a.sessionsCmd(), a.versionCmd(), a.completionCmd())
+	root.AddCommand(a.explainCmd(), a.schemaCmd())
 	return root
 }
 

@@ -72,7 +72,9 @@ func (b Block) file() fileset.File {
 	return fileset.File{Name: b.Name, Data: []byte(Fill(b.Text)), Mode: 0o600}
 }
 
-var placeholders = regexp.MustCompile(`\b(SEED|PUBLIC_KEY|HASH|` + spec.Placeholder + `)\b`)
+// placeholders are the words that stand for secrets. The last is the one that the published guide prints, which no checker
+// accepts.
+var placeholders = regexp.MustCompile(`\b(SEED|PUBLIC_KEY|HASH|thisisasecret)\b`)
 
 // Fill replaces the words that stand for secrets with secrets, SEED and PUBLIC_KEY with two that belong together.
 func Fill(text string) string {

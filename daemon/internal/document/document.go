@@ -4,7 +4,8 @@
 //
 //	```ini apps/xterm.ini
 //
-// Words in capitals stand in such a block where a secret of one's own has to be written; Fill puts one there.
+// SEED, PUBLIC_KEY, HASH and thisisasecret stand in such a block where a secret of one's own has to be written; Fill
+// puts one there.
 package document
 
 import (

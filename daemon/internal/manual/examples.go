@@ -8,8 +8,8 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
 )
 
-// examples is a configuration with a file of each kind that has a form. Words in capitals stand where secrets
-// of one's own have to be written; the checker refuses them as they stand.
+// examples is a configuration with a file of each kind that has a form. Where secrets of one's own
+// have to be written, SEED, PUBLIC_KEY, HASH and thisisasecret stand, which the checker refuses.
 //
 //go:embed all:examples
 var examples embed.FS
