@@ -135,8 +135,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or a rejected configuration; reload 
 has more.`,
 		Example: `  fastxctl init run/config                    write a configuration to try things out
   fastxctl check /etc/fastx                   find every problem in one
-  fastxctl explain geometry                   say what a key means
   fastxctl reload --wait                      apply what was edited, and say how it went
+  fastxctl explain geometry                   say what a key means
   fastxctl sessions start --app xterm --wait  start a session`,
 		Args: noCommand, RunE: showHelp, DisableFlagsInUseLine: true,
 		SilenceErrors: true, SilenceUsage: true,

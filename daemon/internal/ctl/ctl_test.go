@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -89,7 +90,7 @@ func TestEveryExampleNamesCommandsAndFlagsThatExist(t *testing.T) {
 	}
 	texts := map[string]string{"README.md": ""}
 	for _, b := range blocks {
-		if b.Language == "sh" && strings.Contains(b.Text, "fastxctl ") {
+		if slices.Contains([]string{"sh", "yaml", "puppet"}, b.Language) && strings.Contains(b.Text, "fastxctl ") {
 			texts[b.Document] += b.Text
 		}
 	}
