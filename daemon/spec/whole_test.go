@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/fastx-kit/fastx-kit/daemon/diag"
 )
 
 // restarts are the settings besides the directories that only a restart brings into force, and why.
@@ -139,4 +141,17 @@ func TestTheReadmeNamesFilesThatAreKnown(t *testing.T) {
 
 func knownDir(name string) bool {
 	return slices.ContainsFunc(Kinds(), func(k Kind) bool { return path.Dir(k.Pattern)+"/" == name })
+}
+
+// TestEveryRowTakesAnEmptyValue leaves the value of each key away: it is taken or refused, and never brings the loader down.
+func TestEveryRowTakesAnEmptyValue(t *testing.T) {
+	t.Parallel()
+	for _, s := range Settings() {
+		text := strings.Replace(s.probeText(), " = "+s.probe(), " =", 1)
+		_, problems := Load(probeInput(map[string]string{s.probeFile(): text}))
+		refused := slices.ContainsFunc(problems, func(d diag.Diagnostic) bool { return d.Code == "bad-value" })
+		if want := s.Check(s.split("")...) != nil; refused != want {
+			t.Errorf("%s %s, left empty: refused is %t, want %t\n%s", s.File, s.Name(), refused, want, problems.Text())
+		}
+	}
 }
