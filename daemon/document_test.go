@@ -10,25 +10,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 )
-
-// document is the one fenced block of a language in a file of this folder.
-func document(t testing.TB, file, language string) string {
-	t.Helper()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(data), -1)
-	if len(m) != 1 {
-		t.Fatalf("%s has %d blocks of %s", file, len(m), language)
-	}
-	return m[0][1]
-}
 
 // adapt replaces what a test has to be different in; all of it has to stand in the document.
 func adapt(t testing.TB, text string, changes ...string) string {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/browsertest"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/document"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 )
 
@@ -50,7 +51,7 @@ func startBehind(t *testing.T, start func(*testing.T, *node, string, string) *pr
 	n := newNode(t)
 	n.Env["FX_NOVNC_DIR"] = noVNC(t)
 	n.Env["FX_LISTEN"] = freeAddress(t)
-	n.Write("https.ini", document(t, "PROXY.md", "ini"), 0o644)
+	n.Write("https.ini", document.One(t, "PROXY.md", "ini https.ini"), 0o644)
 	n.Start()
 	if n.URL != "http://"+n.Env["FX_LISTEN"]+"/fastx" {
 		t.Errorf("the node is at %s", n.URL)
@@ -100,7 +101,7 @@ func startProxy(t *testing.T, name string, args ...string) *proxy {
 func startNginx(t *testing.T, n *node, dir, listen string) *proxy {
 	t.Helper()
 	cert, key, _ := keyPair(t, dir)
-	site := adapt(t, document(t, "PROXY.md", "nginx"), "listen 443 ssl", "listen "+listen+" ssl", "127.0.0.1:3300", n.Env["FX_LISTEN"],
+	site := adapt(t, document.One(t, "PROXY.md", "nginx"), "listen 443 ssl", "listen "+listen+" ssl", "127.0.0.1:3300", n.Env["FX_LISTEN"],
 		"/etc/ssl/fastx.pem", cert, "/etc/ssl/fastx.key", key)
 	var b strings.Builder
 	fmt.Fprintf(&b, "daemon off;\npid %s/pid;\nerror_log stderr;\n", dir)
@@ -125,7 +126,7 @@ func startHAProxy(t *testing.T, n *node, dir, listen string) *proxy {
 	t.Helper()
 	_, _, both := keyPair(t, dir)
 	conf := filepath.Join(dir, "haproxy.cfg")
-	text := adapt(t, document(t, "PROXY.md", "haproxy"), "bind :443 ", "bind "+listen+" ", "127.0.0.1:3300", n.Env["FX_LISTEN"], "/etc/ssl/fastx-with-key.pem", both)
+	text := adapt(t, document.One(t, "PROXY.md", "haproxy"), "bind :443 ", "bind "+listen+" ", "127.0.0.1:3300", n.Env["FX_LISTEN"], "/etc/ssl/fastx-with-key.pem", both)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

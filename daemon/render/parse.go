@@ -61,14 +61,15 @@ func settings(doc *syntax.Doc, kind spec.Kind) Settings {
 		case l.Array:
 			keys[l.Key] = []string{l.Value}
 		default:
-			keys[l.Key] = typed(s, l.Value)
+			keys[l.Key] = Typed(s, l.Value)
 		}
 	}
 	return out
 }
 
-// typed gives a value its Go type.
-func typed(s spec.Setting, text string) any {
+// Typed gives a setting's text the Go type that Settings have for it: a bool, an int, a list of strings, or
+// a string where that is what it is, or where it does not fit.
+func Typed(s spec.Setting, text string) any {
 	switch {
 	case s.IsList():
 		return split(text)

@@ -123,6 +123,10 @@ func (s Setting) rest(key string) (string, bool) {
 	return rest, ok && rest != ""
 }
 
+// Bounds are the least and the most that a whole number may be; most 0 is any. The default may be less than
+// the least, where it stands for no limit.
+func (s Setting) Bounds() (least, most int) { return s.least, s.most }
+
 // Name is the key with its section, as diagnostics name it.
 func (s Setting) Name() string {
 	if s.Section == "" {

@@ -37,7 +37,7 @@ func appSettings() []Setting {
 			into: to(func(a *App) *bool { return &a.StartDBus })},
 		{File: f, Key: "schedule", Type: TypeText, Doc: "The scheduler, a directory of schedule/."},
 		{File: f, Key: "scheduleDir", Type: TypePath, Doc: "The scheduler's directory."},
-		{File: f, Key: "strict", Type: TypeBool, Doc: "As the published product has it."},
+		{File: f, Key: "strict", Type: TypeBool, Doc: "Known from the published product, which does not document it."},
 		{File: f, Key: "forms", Type: TypeList, Doc: "Forms that users fill in before the start."},
 		{File: f, Key: "overrideDefaultForms", Type: TypeBool, Doc: "Show only the application's own forms."},
 		{File: f, Key: "image", Type: TypeText, Doc: "The container image of the session."},

@@ -267,28 +267,6 @@ func TestSecurityFiles(t *testing.T) {
 	}
 }
 
-func TestExplain(t *testing.T) {
-	t.Parallel()
-	tests := map[string][]string{
-		"FX_LISTEN":           {"fastx.env: FX_LISTEN", "type: HOST:PORT", "default: :3300", "restart of the service"},
-		"transporter.urls":    {"transporter-secret.ini: transporter.urls", "list of transporter URLs", "at once"},
-		"seed":                {"transporter.seed", "webserver.seed", "a secret"},
-		"METADATA_rack":       {"METADATA_*", "set it for each node"},
-		"apps/xterm.ini":      {"one application each", "command line", "scheduleDir", "not acted on"},
-		"nodeMetadataFilter.": {"is not a known key or file"},
-		"geomtry":             {`did you mean "geometry"?`},
-		"clipboard":           {"one of: bidirectional, local-to-remote"},
-	}
-	for key, wants := range tests {
-		got := Explain(key)
-		for _, want := range wants {
-			if !strings.Contains(got, want) {
-				t.Errorf("Explain(%q) lacks %q:\n%s", key, want, got)
-			}
-		}
-	}
-}
-
 func TestSuggest(t *testing.T) {
 	t.Parallel()
 	words := []string{"command", "geometry", "groups", "FX_LISTEN", "full", "limited", "admin"}

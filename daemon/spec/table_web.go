@@ -12,7 +12,7 @@ const (
 // webSettings are the keys of the webserver's and the node's own ini files.
 func webSettings() []Setting {
 	return []Setting{
-		{File: httpsFile, Key: "enabled", Type: TypeBool, Default: "true", Reload: RestartService,
+		{File: httpsFile, Key: "enabled", Type: TypeBool, Default: "true",
 			Doc:  "Whether the webserver speaks TLS; false behind a proxy that does.",
 			into: to(func(h *HTTPS) *bool { return &h.Enabled })},
 		{File: httpsFile, Key: "cert_file", Type: TypePath,

@@ -74,8 +74,11 @@ func (s Setting) parse(values []string) (any, *fault) {
 	if f := s.allowed(v); f != nil {
 		return nil, f
 	}
-	if v == "" && s.Default == "" && slices.Contains([]Type{TypePath, TypeAddress, TypeBase, TypeColour}, s.Type) {
+	if v == "" && s.Default == "" && slices.Contains([]Type{TypePath, TypeAddress, TypeBase}, s.Type) {
 		return v, nil
+	}
+	if v == "" && s.Default == "" && s.Type == TypeColour {
+		return Colour(v), nil
 	}
 	return s.parseOne(v)
 }

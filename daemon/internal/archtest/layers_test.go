@@ -43,6 +43,18 @@ var layers = map[string]reasons{
 		"daemon/spec/syntax": "what is written is read back by the same grammar",
 	},
 
+	// What the settings table is made into for people and programs.
+	"daemon/internal/manual": {
+		"daemon/spec":   "it is made from the settings table",
+		"daemon/render": "a schema's values are of the types that are rendered",
+	},
+
+	"daemon/internal/document": {
+		"daemon/spec":              "what a document shows is judged by the checker",
+		"daemon/fileset":           "as a set of files",
+		"github.com/nats-io/nkeys": "keys stand where a document leaves them open",
+	},
+
 	// The config engine.
 	"daemon/internal/watch": {
 		"daemon/fileset":               "it hands over settled sets",
@@ -173,6 +185,7 @@ var layers = map[string]reasons{
 		"daemon/internal/machine":    "check judges the directories of the machine it runs on",
 		"daemon/render":              "init writes what it renders",
 		"daemon/spec":                "check loads what is there",
+		"daemon/internal/manual":     "schema prints what it makes",
 		"github.com/spf13/cobra":     "commands, help and completion",
 		"golang.org/x/crypto/bcrypt": "init hashes the first password",
 

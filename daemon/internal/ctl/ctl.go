@@ -138,6 +138,7 @@ has more.`,
   fastxctl check /etc/fastx                   find every problem in one
   fastxctl fmt /etc/fastx                     write its files in one form
   fastxctl reload --wait                      apply what was edited, and say how it went
+  fastxctl explain geometry                   say what a key means
   fastxctl sessions start --app xterm --wait  start a session`,
 		Args: noCommand, RunE: showHelp, DisableFlagsInUseLine: true,
 		SilenceErrors: true, SilenceUsage: true,
@@ -152,6 +153,7 @@ has more.`,
 	})
 	root.AddCommand(a.initCmd(), a.checkCmd(), a.fmtCmd(), a.statusCmd(), a.reloadCmd(), a.configCmd(), a.nodesCmd(),
 		a.sessionsCmd(), a.versionCmd(), a.completionCmd())
+	root.AddCommand(a.explainCmd(), a.schemaCmd())
 	return root
 }
 
@@ -224,7 +226,7 @@ func (a *app) completionCmd() *cobra.Command {
 		Use:   "completion bash|zsh|fish",
 		Short: "Print a script that completes commands in your shell",
 		Long: `completion prints a script for your shell to load. It completes commands, flags, the ids
-of your sessions, nodes and generations.`,
+of your sessions, nodes and generations, and the keys and files of the configuration.`,
 		Example: `  source <(fastxctl completion bash)
   fastxctl completion bash > /etc/bash_completion.d/fastxctl
   fastxctl completion zsh > "${fpath[1]}/_fastxctl"

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/admin"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/document"
 	"github.com/spf13/cobra"
 )
 
@@ -82,13 +84,15 @@ func tryLine(line string) error {
 
 func TestEveryExampleNamesCommandsAndFlagsThatExist(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../../../README.md")
+	blocks, err := document.Tree("../../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	texts := map[string]string{}
-	for _, fence := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
-		texts["README.md"] += fence[1]
+	texts := map[string]string{"README.md": ""}
+	for _, b := range blocks {
+		if slices.Contains([]string{"sh", "yaml", "puppet"}, b.Language) && strings.Contains(b.Text, "fastxctl ") {
+			texts[b.Document] += b.Text
+		}
 	}
 	every(newRoot(System{}), func(c *cobra.Command) { texts[c.CommandPath()] = c.Example })
 	for where, text := range texts {
