@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fastx-kit/fastx-kit/daemon/diag"
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
@@ -281,7 +280,7 @@ func (n *Node) changed() {
 }
 
 // restart names what of a generation waits for a restart.
-func (n *Node) restart(_, now *generation.Generation) diag.List {
+func (n *Node) restart(_, now *generation.Generation) []reload.Waiting {
 	return n.place.waits(n.opts.Environ, now.Set)
 }
 

@@ -73,6 +73,7 @@ var layers = map[string]reasons{
 		"daemon/diag":                "what refuses a generation is told by its diagnostics",
 		"daemon/fileset":             "what is offered is a set of files",
 		"daemon/internal/generation": "it takes one through all services",
+		"daemon/spec":                "the settings table says which keys a change consists of",
 	},
 
 	// What the components are made of.
