@@ -33,7 +33,7 @@ func (b backend) Status(context.Context) (admin.Status, error) {
 
 // Reload looks at the files now and says what came of it.
 func (b backend) Reload(ctx context.Context, origin string) (admin.ReloadReport, error) {
-	r, err := b.n.loop.Reload(ctx, origin)
+	r, err := b.n.reload(ctx, origin)
 	return adminReport(r), err
 }
 

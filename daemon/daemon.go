@@ -84,13 +84,13 @@ func Run(ctx context.Context, o Options) error {
 	defer server.Close()
 
 	err = n.wait(ctx)
-	n.notify("STOPPING=1")
+	n.notify.stopping()
 	return err
 }
 
 // newNode finds the node's place and takes it for this process.
 func newNode(ctx context.Context, o Options) (*Node, error) {
-	n := &Node{opts: o, log: o.Logs.For("node"), since: time.Now(), instance: ticket.NewID()}
+	n := &Node{opts: o, log: o.Logs.For("node"), notify: &notifier{say: o.Notify}, since: time.Now(), instance: ticket.NewID()}
 	var err error
 	if n.place, err = placeOf(o.Environ); err != nil {
 		return nil, err
@@ -149,7 +149,7 @@ func (n *Node) wait(ctx context.Context) error {
 		case err := <-n.group.failed:
 			return err
 		case <-n.opts.HangUp:
-			go func() { _, _ = n.loop.Reload(ctx, "hangup") }() // the loop logs what came of it
+			go func() { _, _ = n.reload(ctx, "hangup") }() // the loop logs what came of it
 		case <-ticker.C:
 		}
 	}

@@ -33,6 +33,7 @@ const readyPoll = 5 * time.Millisecond
 type Node struct {
 	opts     Options
 	log      *slog.Logger
+	notify   *notifier
 	since    time.Time
 	instance string // new at every start of the process
 
@@ -58,7 +59,6 @@ type Node struct {
 	mu        sync.Mutex
 	webURL    string // where the webserver is
 	announced string // what Announce was told last
-	up        bool   // READY was said
 }
 
 func (n *Node) release() { n.claim.Close() }
@@ -271,6 +271,7 @@ func (n *Node) ready() (bool, []string) {
 
 // changed hears that the configuration's state has changed, and says so at once.
 func (n *Node) changed() {
+	n.notify.runs(n.keeper.Status())
 	n.mu.Lock()
 	h := n.heart
 	n.mu.Unlock()
@@ -288,9 +289,8 @@ func (n *Node) restart(_, now *generation.Generation) []reload.Waiting {
 func (n *Node) listening(url string) {
 	n.mu.Lock()
 	n.webURL = url
-	up := n.up
 	n.mu.Unlock()
-	if up {
+	if n.notify.isUp() {
 		n.announce()
 	}
 }
@@ -303,12 +303,8 @@ func (n *Node) url() string {
 
 // announceReady says once that the node is ready, and where.
 func (n *Node) announceReady() {
-	n.mu.Lock()
-	first := !n.up
-	n.up = true
-	n.mu.Unlock()
-	if first {
-		n.notify("READY=1")
+	n.notify.runs(n.keeper.Status())
+	if n.notify.ready() {
 		n.announce()
 	}
 }
@@ -320,10 +316,4 @@ func (n *Node) announce() {
 		n.opts.Announce(n.webURL)
 	}
 	n.announced = n.webURL
-}
-
-func (n *Node) notify(state string) {
-	if n.opts.Notify != nil {
-		n.opts.Notify(state)
-	}
 }

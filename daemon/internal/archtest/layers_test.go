@@ -193,6 +193,7 @@ var layers = map[string]reasons{
 		"daemon/internal/webserver":   "a component",
 		"daemon/render":               "loglevel.ini is edited",
 		"daemon/spec":                 "what the files mean",
+		"golang.org/x/sys/unix":       "the clock that systemd reads",
 	},
 	"daemon/cmd/fastxd": {
 		"daemon": "the node",
