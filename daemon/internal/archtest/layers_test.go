@@ -66,6 +66,7 @@ var layers = map[string]reasons{
 		"github.com/go-git/go-git/v5/plumbing/storer":           "go-git",
 		"github.com/go-git/go-git/v5/storage/filesystem":        "go-git",
 		"github.com/go-git/go-git/v5/storage/filesystem/dotgit": "go-git",
+		"github.com/go-git/go-git/v5/storage/memory":            "what was never committed is compared there",
 		"github.com/go-git/go-billy/v5":                         "go-git's file system",
 		"github.com/go-git/go-billy/v5/osfs":                    "go-git's file system",
 	},
