@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -126,6 +127,9 @@ func ask[T any](a localAdmin, do func(cluster.Client) (T, error)) (T, error) {
 func adminError(err error) error {
 	if err == nil {
 		return nil
+	}
+	if e, ok := errors.AsType[*admin.Error](err); ok {
+		return e
 	}
 	e := transporter.AsError(err)
 	return &admin.Error{Code: string(e.Code), Message: e.Message, Detail: e.Detail}

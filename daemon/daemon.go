@@ -54,6 +54,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	defer n.audit.Close()
 
+	// What a crash left half-done is made whole before anybody reads it.
+	n.finishRollback(ctx)
+
 	// The engine: files → meaning → generation → services. From here on the
 	// watcher reads, and nobody else does.
 	if err := n.buildEngine(); err != nil {
@@ -90,7 +93,7 @@ func Run(ctx context.Context, o Options) error {
 
 // newNode finds the node's place and takes it for this process.
 func newNode(ctx context.Context, o Options) (*Node, error) {
-	n := &Node{opts: o, log: o.Logs.For("node"), notify: &notifier{say: o.Notify}, since: time.Now(), instance: ticket.NewID()}
+	n := &Node{opts: o, log: o.Logs.For("node"), notify: &notifier{say: o.Notify}, writing: make(chan struct{}, 1), since: time.Now(), instance: ticket.NewID()}
 	var err error
 	if n.place, err = placeOf(o.Environ); err != nil {
 		return nil, err
@@ -123,6 +126,7 @@ func newNode(ctx context.Context, o Options) (*Node, error) {
 func (n *Node) buildEngine() error {
 	in := spec.Input{Environ: n.opts.Environ, Dirs: n.place.Dirs, NodeFile: n.place.nodeFile, Defaults: defaultsFile,
 		Hostname: n.name, DaemonUID: os.Getuid(), DaemonGID: os.Getgid()}
+	n.references = in.ReferencesOf
 	n.watcher = watch.New(watch.Options{Dir: n.place.Config, Extra: []string{n.place.nodeFile, defaultsFile},
 		More: in.ReferencesOf, Log: n.opts.Logs.For("watch")})
 	var err error
@@ -130,7 +134,7 @@ func (n *Node) buildEngine() error {
 	if err != nil {
 		return err
 	}
-	n.group, n.past, n.writing = newGroup(n), newPast(n), make(chan struct{}, 1)
+	n.group, n.past = newGroup(n), newPast(n)
 	n.loop = reload.New(reload.Options{Source: n.watcher, Keeper: n.keeper, Recorder: n.past, Changed: n.changed, Restart: n.restart,
 		Applier: reload.Applier{Services: []reload.Service{n.opts.Logs, n.group}}, Log: n.opts.Logs.For("config")})
 	return nil

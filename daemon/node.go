@@ -52,6 +52,8 @@ type Node struct {
 	past    *pastRecorder
 	writing chan struct{} // holds one while FX_CONFIG_DIR is written to
 
+	references func(fileset.Set) []string // the files outside of FX_CONFIG_DIR that those of a set name
+
 	conn    *transporter.Conn // the node's own, for its heartbeat and its admin socket
 	heart   *heart
 	silence func() // ends the heartbeat and waits for its last word
@@ -156,6 +158,15 @@ func (r *pastRecorder) Changes(ctx context.Context, from, to int) ([]history.Cha
 		return nil, err
 	}
 	return h.Changes(ctx, from, to)
+}
+
+// Restore is History.Restore.
+func (r *pastRecorder) Restore(ctx context.Context, generation int, now fileset.Set, keep bool) (history.Restoration, error) {
+	h, err := r.open()
+	if err != nil {
+		return history.Restoration{}, err
+	}
+	return h.Restore(ctx, generation, now, keep)
 }
 
 // noVNC is the distribution's noVNC, nil where it is not installed.

@@ -17,6 +17,7 @@
 //	GET    /v1/config/history     {"generations": [Generation], "more": bool}; ?before=N&limit=N
 //	GET    /v1/config/N           GenerationFiles
 //	GET    /v1/config/diff        {"files": [FileDiff]}; ?from=N&to=N
+//	POST   /v1/config/N/rollback  RollbackRequest → RollbackReport
 //	GET    /v1/nodes              {"nodes": [Node]}
 //	POST   /v1/nodes/NODE/drain   {}; DELETE undrains
 //	GET    /v1/sessions[?all=1]   {"sessions": [Session]}
@@ -60,6 +61,8 @@ type Backend interface {
 	Generation(ctx context.Context, generation int) (GenerationFiles, error)
 	// Diff says how two of them differ.
 	Diff(ctx context.Context, from, to int) ([]FileDiff, error)
+	// Rollback writes the files of one of them back, or says what that would do.
+	Rollback(ctx context.Context, r RollbackRequest) (RollbackReport, error)
 	// As returns the cluster with the rights of the named user.
 	As(user string) Cluster
 }

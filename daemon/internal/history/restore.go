@@ -165,4 +165,3 @@ func (r *restoring) diff(ctx context.Context) ([]Change, error) {
 	}
 	return compare(ctx, trees[0], trees[1])
 }
-

@@ -69,6 +69,7 @@ type Loop struct {
 	started  *generation.Generation // what the process started with
 	recorded *generation.Generation // what the history holds
 	brought  []Key                  // what was changed to get from the generation before to the running one
+	said     string                 // what the log last said of rejected files, until others run
 	unkept   diag.List              // why the running generation is not kept on the disk; it is tried again
 }
 
