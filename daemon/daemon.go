@@ -31,6 +31,10 @@ type Options struct {
 	Announce func(url string)  // told the webserver's URL when it can be used, and again when it changes; may be nil
 	Notify   func(string)      // tells systemd how we are, as sd_notify(3) words it; may be nil
 	HangUp   <-chan os.Signal  // each value asks for a look at the files; may be nil
+
+	Supervisor string        // path of fastxd-session; "" = beside the executable, or where packages put it
+	Rescan     time.Duration // between two rescans of the files; 0 = watch.DefaultInterval
+	Deaf       bool          // hears no file events, as on a network mount
 }
 
 // Run runs a node until ctx ends or a component fails. Sessions live on.
@@ -72,7 +76,7 @@ func Run(ctx context.Context, o Options) error {
 	if _, err := n.loop.Start(ctx); err != nil {
 		return err
 	}
-	go func() { _ = n.loop.Run(running, n.watcher.Sets()) }()
+	defer n.runLoop(running)()
 
 	// Only a node that runs has something to tell: its heartbeat to the
 	// cluster, its state to the administrator of this machine.
@@ -104,8 +108,10 @@ func newNode(ctx context.Context, o Options) (*Node, error) {
 	if err := n.place.make(); err != nil {
 		return nil, err
 	}
-	if n.supervisor, err = findSupervisor(); err != nil {
-		return nil, err
+	if n.supervisor = o.Supervisor; n.supervisor == "" {
+		if n.supervisor, err = findSupervisor(); err != nil {
+			return nil, err
+		}
 	}
 	if n.account, err = accountOf(ctx, os.Getuid()); err != nil {
 		return nil, err
@@ -128,17 +134,38 @@ func (n *Node) buildEngine() error {
 		Hostname: n.name, DaemonUID: os.Getuid(), DaemonGID: os.Getgid()}
 	n.references = in.ReferencesOf
 	n.watcher = watch.New(watch.Options{Dir: n.place.Config, Extra: []string{n.place.nodeFile, defaultsFile},
-		More: in.ReferencesOf, Log: n.opts.Logs.For("watch")})
+		More: in.ReferencesOf, Interval: n.opts.Rescan, Deaf: n.opts.Deaf, Log: n.opts.Logs.For("watch")})
 	var err error
 	n.keeper, err = generation.NewKeeper(generation.KeeperOptions{Load: in.Load, LocalDir: n.place.Local, Log: n.log})
 	if err != nil {
 		return err
 	}
-	n.group, n.past = newGroup(n), newPast(n)
-	n.loop = reload.New(reload.Options{Source: n.watcher, Keeper: n.keeper, Recorder: n.past, Changed: n.changed, Restart: n.restart,
+	n.group, n.past, n.nudge = newGroup(n), newPast(n), newNudge(n)
+	n.loop = reload.New(reload.Options{Source: n.watcher, Keeper: n.keeper, Recorder: n.past, Changed: n.changed, Seen: n.sawFiles, Restart: n.restart,
 		Applier: reload.Applier{Services: []reload.Service{n.opts.Logs, n.group}}, Log: n.opts.Logs.For("config")})
 	return nil
 }
+
+// runLoop follows the files. The function it returns stops that, before the components that a new generation would
+// be given to, and waits until what is under way is written: whoever starts the next node here has it alone.
+func (n *Node) runLoop(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = n.loop.Run(ctx, n.watcher.Sets())
+	}()
+	return func() {
+		cancel()
+		select {
+		case <-done:
+		case <-time.After(stopPatience): // a share hangs; the process ends without it
+		}
+	}
+}
+
+// stopPatience is how long a stop waits for a generation that is being taken over.
+const stopPatience = 5 * time.Second
 
 // wait announces the node when it is ready, and looks after it until it is to stop.
 func (n *Node) wait(ctx context.Context) error {

@@ -16,6 +16,7 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/internal/history"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/launcher"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/manager"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/nudge"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/reload"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/spawn"
@@ -50,6 +51,7 @@ type Node struct {
 	group   *group
 	loop    *reload.Loop
 	past    *pastRecorder
+	nudge   *nudge.Nudge
 	writing chan struct{} // holds one while FX_CONFIG_DIR is written to
 
 	references func(fileset.Set) []string // the files outside of FX_CONFIG_DIR that those of a set name
@@ -61,6 +63,7 @@ type Node struct {
 	mu        sync.Mutex
 	webURL    string // where the webserver is
 	announced string // what Announce was told last
+	seen      string // the digest of the shared files as they were last read
 }
 
 func (n *Node) release() { n.claim.Close() }
@@ -201,6 +204,7 @@ func (n *Node) speak(ctx context.Context) error {
 	}()
 	n.silence = func() { stop(); <-done }
 	n.answer()
+	n.hearNudges(beating)
 	return nil
 }
 
@@ -283,6 +287,7 @@ func (n *Node) ready() (bool, []string) {
 // changed hears that the configuration's state has changed, and says so at once.
 func (n *Node) changed() {
 	n.notify.runs(n.keeper.Status())
+	n.acceptedFiles()
 	n.mu.Lock()
 	h := n.heart
 	n.mu.Unlock()

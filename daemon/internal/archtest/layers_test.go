@@ -77,6 +77,10 @@ var layers = map[string]reasons{
 		"daemon/spec":                "the settings table says which keys a change consists of",
 	},
 
+	"daemon/internal/nudge": {
+		"golang.org/x/time/rate": "looks that others ask for are limited",
+	},
+
 	// What the components are made of.
 	"daemon/internal/ticket": {
 		"daemon/spec": "who may hold a key file is judged as for every other secret",
@@ -184,6 +188,7 @@ var layers = map[string]reasons{
 		"daemon/internal/history":     "records what the keeper accepts",
 		"daemon/internal/launcher":    "a component",
 		"daemon/internal/manager":     "a component",
+		"daemon/internal/nudge":       "nodes tell each other of new files",
 		"daemon/internal/reload":      "brings generations to services",
 		"daemon/internal/session":     "the account a session runs as",
 		"daemon/internal/spawn":       "chooses how supervisors are started",

@@ -40,6 +40,9 @@ type Options struct {
 	// was accepted or rejected, or the files are again what runs. nil = nobody cares.
 	Changed func()
 
+	// Seen is told every set that was judged, be it accepted or rejected. nil = nobody cares.
+	Seen func(fileset.Set)
+
 	Quiet    time.Duration    // before what fails to load is read once more; 0 = DefaultQuiet
 	Patience time.Duration    // with a look that nobody else bounds; 0 = DefaultPatience
 	Retry    time.Duration    // between two tries to keep what could not be kept; 0 = DefaultRetry
@@ -78,6 +81,7 @@ type request struct {
 	ctx    context.Context
 	origin string
 	change func(context.Context) error // what to do to the files first; nil = nothing
+	glance bool                        // what was rejected is not tried again
 	reply  chan reply
 }
 
@@ -94,6 +98,9 @@ func New(o Options) *Loop {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Seen == nil {
+		o.Seen = func(fileset.Set) {}
 	}
 	if o.Changed == nil {
 		o.Changed = func() {}
@@ -160,7 +167,9 @@ func (l *Loop) answer(ctx context.Context, r request) Report {
 	defer cancel(nil)
 	stop := context.AfterFunc(r.ctx, func() { cancel(context.Cause(r.ctx)) })
 	defer stop()
-	l.o.Keeper.Forget()
+	if !r.glance {
+		l.o.Keeper.Forget()
+	}
 	return l.look(looking, ctx, r.origin)
 }
 
@@ -215,6 +224,7 @@ func (l *Loop) take(ctx context.Context, set fileset.Set, origin string) Report 
 
 func (l *Loop) bring(ctx context.Context, set fileset.Set, origin string, good bool) Report {
 	outcome, set := l.judge(ctx, set, origin) // (1)
+	l.o.Seen(set)
 	switch out := outcome.(type) {
 	case generation.Accepted:
 		return l.apply(ctx, out.Candidate, set)
