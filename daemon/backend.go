@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -33,9 +34,16 @@ func (b backend) Status(context.Context) (admin.Status, error) {
 
 // Reload looks at the files now and says what came of it.
 func (b backend) Reload(ctx context.Context, origin string) (admin.ReloadReport, error) {
-	r, err := b.n.loop.Reload(ctx, origin)
+	r, err := b.n.reload(ctx, origin)
+	return adminReport(r), err
+}
+
+func adminReport(r reload.Report) admin.ReloadReport {
 	return admin.ReloadReport{Outcome: outcomes[r.Outcome], Generation: r.Generation, Digest: r.Digest, Problems: r.Problems,
-		HeldBack: r.HeldBack, LeftOut: r.LeftOut}, err
+		HeldBack: r.HeldBack, LeftOut: r.LeftOut, Unchanged: r.Unchanged, Origin: r.Origin, Accepted: r.Accepted.UTC(),
+		Keys: convert(r.Keys, func(k reload.Key) admin.Key {
+			return admin.Key{File: k.File, Line: k.Line, Key: k.Key, Result: string(k.Result), Old: k.Old, New: k.New, Problem: k.Problem}
+		})}
 }
 
 // outcomes says in the admin socket's words what became of a reload.
@@ -119,6 +127,9 @@ func ask[T any](a localAdmin, do func(cluster.Client) (T, error)) (T, error) {
 func adminError(err error) error {
 	if err == nil {
 		return nil
+	}
+	if e, ok := errors.AsType[*admin.Error](err); ok {
+		return e
 	}
 	e := transporter.AsError(err)
 	return &admin.Error{Code: string(e.Code), Message: e.Message, Detail: e.Detail}

@@ -25,9 +25,13 @@ func (b backend) Generation(_ context.Context, generation int) (admin.Generation
 // Diff says how two of them differ.
 func (b backend) Diff(ctx context.Context, from, to int) ([]admin.FileDiff, error) {
 	changes, err := b.n.past.Changes(ctx, from, to)
+	return adminDiff(changes), adminError(notRecorded(err))
+}
+
+func adminDiff(changes []history.Change) []admin.FileDiff {
 	return convert(changes, func(c history.Change) admin.FileDiff {
 		return admin.FileDiff{Name: c.Name, Change: c.Kind, Diff: c.Diff}
-	}), adminError(notRecorded(err))
+	})
 }
 
 func adminGeneration(e history.Entry) admin.Generation {

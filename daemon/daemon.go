@@ -32,6 +32,10 @@ type Options struct {
 	Announce func(url string)  // told the webserver's URL when it can be used, and again when it changes; may be nil
 	Notify   func(string)      // tells systemd how we are, as sd_notify(3) words it; may be nil
 	HangUp   <-chan os.Signal  // each value asks for a look at the files; may be nil
+
+	Supervisor string        // path of fastxd-session; "" = beside the executable, or where packages put it
+	Rescan     time.Duration // between two rescans of the files; 0 = watch.DefaultInterval
+	Deaf       bool          // hears no file events, as on a network mount
 }
 
 // Run runs a node until ctx ends or a component fails. Sessions live on.
@@ -55,6 +59,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	defer n.audit.Close()
 
+	// What a crash left half-done is made whole before anybody reads it.
+	n.finishRollback(ctx)
+
 	// The engine: files → meaning → generation → services. From here on the
 	// watcher reads, and nobody else does.
 	if err := n.buildEngine(); err != nil {
@@ -70,7 +77,7 @@ func Run(ctx context.Context, o Options) error {
 	if _, err := n.loop.Start(ctx); err != nil {
 		return err
 	}
-	go func() { _ = n.loop.Run(running, n.watcher.Sets()) }()
+	defer n.runLoop(running)()
 
 	// Only a node that runs has something to tell: its heartbeat to the
 	// cluster, its state to the administrator of this machine.
@@ -85,13 +92,13 @@ func Run(ctx context.Context, o Options) error {
 	defer server.Close()
 
 	err = n.wait(ctx)
-	n.notify("STOPPING=1")
+	n.notify.stopping()
 	return err
 }
 
 // newNode finds the node's place and takes it for this process.
 func newNode(ctx context.Context, o Options) (*Node, error) {
-	n := &Node{opts: o, log: o.Logs.For("node"), since: time.Now(), instance: ticket.NewID()}
+	n := &Node{opts: o, log: o.Logs.For("node"), notify: &notifier{say: o.Notify}, writing: make(chan struct{}, 1), since: time.Now(), instance: ticket.NewID()}
 	var err error
 	if n.place, err = placeOf(o.Environ); err != nil {
 		return nil, err
@@ -106,8 +113,10 @@ func newNode(ctx context.Context, o Options) (*Node, error) {
 	if err := n.place.make(); err != nil {
 		return nil, err
 	}
-	if n.supervisor, err = findSupervisor(); err != nil {
-		return nil, err
+	if n.supervisor = o.Supervisor; n.supervisor == "" {
+		if n.supervisor, err = findSupervisor(); err != nil {
+			return nil, err
+		}
 	}
 	if n.account, err = accountOf(ctx, os.Getuid()); err != nil {
 		return nil, err
@@ -128,18 +137,40 @@ func newNode(ctx context.Context, o Options) (*Node, error) {
 func (n *Node) buildEngine() error {
 	in := spec.Input{Environ: n.opts.Environ, Dirs: n.place.Dirs, NodeFile: n.place.nodeFile, Defaults: defaultsFile,
 		Hostname: n.name, DaemonUID: os.Getuid(), DaemonGID: os.Getgid(), Machine: n.machine}
+	n.references = in.ReferencesOf
 	n.watcher = watch.New(watch.Options{Dir: n.place.Config, Extra: []string{n.place.nodeFile, defaultsFile},
-		More: in.ReferencesOf, Log: n.opts.Logs.For("watch")})
+		More: in.ReferencesOf, Interval: n.opts.Rescan, Deaf: n.opts.Deaf, Log: n.opts.Logs.For("watch")})
 	var err error
 	n.keeper, err = generation.NewKeeper(generation.KeeperOptions{Load: in.Load, LocalDir: n.place.Local, Log: n.log})
 	if err != nil {
 		return err
 	}
-	n.group, n.past, n.writing = newGroup(n), newPast(n), make(chan struct{}, 1)
-	n.loop = reload.New(reload.Options{Source: n.watcher, Keeper: n.keeper, Recorder: n.past, Changed: n.changed, Restart: n.restart,
+	n.group, n.past, n.nudge = newGroup(n), newPast(n), newNudge(n)
+	n.loop = reload.New(reload.Options{Source: n.watcher, Keeper: n.keeper, Recorder: n.past, Changed: n.changed, Seen: n.sawFiles, Restart: n.restart,
 		Applier: reload.Applier{Services: []reload.Service{n.opts.Logs, n.group}}, Log: n.opts.Logs.For("config")})
 	return nil
 }
+
+// runLoop follows the files. The function it returns stops that, before the components that a new generation would
+// be given to, and waits until what is under way is written: whoever starts the next node here has it alone.
+func (n *Node) runLoop(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = n.loop.Run(ctx, n.watcher.Sets())
+	}()
+	return func() {
+		cancel()
+		select {
+		case <-done:
+		case <-time.After(stopPatience): // a share hangs; the process ends without it
+		}
+	}
+}
+
+// stopPatience is how long a stop waits for a generation that is being taken over.
+const stopPatience = 5 * time.Second
 
 // wait announces the node when it is ready, and looks after it until it is to stop.
 func (n *Node) wait(ctx context.Context) error {
@@ -154,7 +185,7 @@ func (n *Node) wait(ctx context.Context) error {
 		case err := <-n.group.failed:
 			return err
 		case <-n.opts.HangUp:
-			go func() { _, _ = n.loop.Reload(ctx, "hangup") }() // the loop logs what came of it
+			go func() { _, _ = n.reload(ctx, "hangup") }() // the loop logs what came of it
 		case <-ticker.C:
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/reload"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
 )
 
@@ -76,7 +77,7 @@ func placeIn(layers []map[string]string) (place, error) {
 }
 
 // waits names what the files of a generation say of the place that only a restart brings into force.
-func (p place) waits(environ map[string]string, set fileset.Set) diag.List {
+func (p place) waits(environ map[string]string, set fileset.Set) []reload.Waiting {
 	layers := []map[string]string{environ}
 	for _, name := range []string{p.nodeFile, defaultsFile} {
 		f, _ := set.Lookup(name)
@@ -85,18 +86,19 @@ func (p place) waits(environ map[string]string, set fileset.Set) diag.List {
 	}
 	now, err := placeIn(layers)
 	if err != nil {
-		return diag.List{{Severity: diag.Warning, Code: "restart-needed", Summary: err.Error(), Remedy: "run fastxd from a directory that exists"}}
+		return []reload.Waiting{{Diagnostic: diag.Diagnostic{Severity: diag.Warning, Code: "restart-needed", Summary: err.Error(), Remedy: "run fastxd from a directory that exists"}}}
 	}
 	host, _ := os.Hostname()
-	var out diag.List
+	var out []reload.Waiting
 	for _, c := range []struct{ key, runs, wanted string }{
 		{"FX_CONFIG_DIR", p.Config, now.Config}, {"FX_VAR_DIR", p.Var, now.Var}, {"FX_LOCAL_DIR", p.Local, now.Local},
 		{"FX_TEMP_DIR", p.Temp, now.Temp}, {"FX_RUN_DIR", p.Run, now.Run},
 		{"FX_NODE_NAME", or(p.nodeName, host), or(now.nodeName, host)}, {"FX_NOVNC_DIR", p.noVNC, now.noVNC},
 	} {
 		if c.runs != c.wanted {
-			out = append(out, diag.Diagnostic{File: p.nodeFile, Key: c.key, Severity: diag.Warning, Code: "restart-needed",
-				Summary: fmt.Sprintf("is %q now and this fastxd runs with %q", c.wanted, c.runs), Remedy: "restart fastxd; sessions live on"})
+			out = append(out, reload.Waiting{Runs: c.runs, Wanted: c.wanted,
+				Diagnostic: diag.Diagnostic{File: p.nodeFile, Key: c.key, Severity: diag.Warning, Code: "restart-needed",
+					Summary: fmt.Sprintf("is %q now and this fastxd runs with %q", c.wanted, c.runs), Remedy: "restart fastxd; sessions live on"}})
 		}
 	}
 	return out

@@ -9,13 +9,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fastx-kit/fastx-kit/daemon/diag"
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/history"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/launcher"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/manager"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/nudge"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/reload"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/spawn"
@@ -33,6 +33,7 @@ const readyPoll = 5 * time.Millisecond
 type Node struct {
 	opts     Options
 	log      *slog.Logger
+	notify   *notifier
 	since    time.Time
 	instance string // new at every start of the process
 
@@ -50,7 +51,10 @@ type Node struct {
 	group   *group
 	loop    *reload.Loop
 	past    *pastRecorder
+	nudge   *nudge.Nudge
 	writing chan struct{} // holds one while FX_CONFIG_DIR is written to
+
+	references func(fileset.Set) []string // the files outside of FX_CONFIG_DIR that those of a set name
 
 	conn    *transporter.Conn // the node's own, for its heartbeat and its admin socket
 	heart   *heart
@@ -59,7 +63,7 @@ type Node struct {
 	mu        sync.Mutex
 	webURL    string // where the webserver is
 	announced string // what Announce was told last
-	up        bool   // READY was said
+	seen      string // the digest of the shared files as they were last read
 }
 
 func (n *Node) release() { n.claim.Close() }
@@ -159,6 +163,15 @@ func (r *pastRecorder) Changes(ctx context.Context, from, to int) ([]history.Cha
 	return h.Changes(ctx, from, to)
 }
 
+// Restore is History.Restore.
+func (r *pastRecorder) Restore(ctx context.Context, generation int, now fileset.Set, keep bool) (history.Restoration, error) {
+	h, err := r.open()
+	if err != nil {
+		return history.Restoration{}, err
+	}
+	return h.Restore(ctx, generation, now, keep)
+}
+
 // speak opens the node's own connection and begins its heartbeat.
 func (n *Node) speak(ctx context.Context) error {
 	cfg := n.keeper.Current().Config
@@ -183,6 +196,7 @@ func (n *Node) speak(ctx context.Context) error {
 	}()
 	n.silence = func() { stop(); <-done }
 	n.answer()
+	n.hearNudges(beating)
 	return nil
 }
 
@@ -264,6 +278,8 @@ func (n *Node) ready() (bool, []string) {
 
 // changed hears that the configuration's state has changed, and says so at once.
 func (n *Node) changed() {
+	n.notify.runs(n.keeper.Status())
+	n.acceptedFiles()
 	n.mu.Lock()
 	h := n.heart
 	n.mu.Unlock()
@@ -273,7 +289,7 @@ func (n *Node) changed() {
 }
 
 // restart names what of a generation waits for a restart.
-func (n *Node) restart(_, now *generation.Generation) diag.List {
+func (n *Node) restart(_, now *generation.Generation) []reload.Waiting {
 	return n.place.waits(n.opts.Environ, now.Set)
 }
 
@@ -281,9 +297,8 @@ func (n *Node) restart(_, now *generation.Generation) diag.List {
 func (n *Node) listening(url string) {
 	n.mu.Lock()
 	n.webURL = url
-	up := n.up
 	n.mu.Unlock()
-	if up {
+	if n.notify.isUp() {
 		n.announce()
 	}
 }
@@ -296,12 +311,8 @@ func (n *Node) url() string {
 
 // announceReady says once that the node is ready, and where.
 func (n *Node) announceReady() {
-	n.mu.Lock()
-	first := !n.up
-	n.up = true
-	n.mu.Unlock()
-	if first {
-		n.notify("READY=1")
+	n.notify.runs(n.keeper.Status())
+	if n.notify.ready() {
 		n.announce()
 	}
 }
@@ -313,10 +324,4 @@ func (n *Node) announce() {
 		n.opts.Announce(n.webURL)
 	}
 	n.announced = n.webURL
-}
-
-func (n *Node) notify(state string) {
-	if n.opts.Notify != nil {
-		n.opts.Notify(state)
-	}
 }

@@ -150,13 +150,14 @@ func TestAnEditTakesEffectWithoutRestart(t *testing.T) {
 
 	n.Write("apps/clock.ini", "name = Big Clock\ncomand = xclock\n", 0o644)
 	said, _, code := n.Ctl("reload", "--wait")
-	if code != 3 || !strings.Contains(said, "apps/clock.ini:2:1") || !strings.Contains(said, `did you mean "command"`) {
+	if code != 3 || !strings.Contains(said, "apps/clock.ini:2:1") || !strings.Contains(said, `did you mean "command"`) ||
+		!strings.Contains(said, "held-back  apps/clock.ini:1: name    Clock → Big Clock\n") {
 		t.Errorf("reload of a broken app: exit %d, said %q", code, said)
 	}
 	awaitApp("clock=Clock") // as it last was good
 
 	n.Write("apps/clock.ini", "name = Big Clock\ncommand = xclock\n", 0o644)
-	if said, stderr, code := n.Ctl("reload", "--wait"); code != 0 {
+	if said, stderr, code := n.Ctl("reload", "--wait"); code != 0 || !strings.Contains(said, "applied  apps/clock.ini:1: name  Clock → Big Clock\n") {
 		t.Errorf("reload of a mended app: exit %d, said %q %q", code, said, stderr)
 	}
 	awaitApp("clock=Big Clock")
@@ -272,7 +273,7 @@ func TestADirectoryThatMovesWaitsForARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	said, _, code := n.Ctl("reload", "--wait")
-	if code != 4 || !strings.Contains(said, "FX_VAR_DIR") || !strings.Contains(said, "restart") {
+	if want := "restart-needed  " + n.path("node.env") + ":1: FX_VAR_DIR  " + n.path("var") + " → " + n.path("var2") + "\n"; code != 4 || !strings.Contains(said, want) {
 		t.Errorf("reload: exit %d, said %q", code, said)
 	}
 }

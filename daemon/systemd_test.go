@@ -152,6 +152,7 @@ func drillUnderSystemd(t *testing.T, account string) {
 	for _, id := range ids {
 		m.AwaitState(id, transporter.Running)
 	}
+	t.Run("reload", m.reloadUnit)
 	for _, blow := range [][]string{
 		{"systemctl", "kill", "--kill-who=main", "--signal=KILL", "fastxd.service"}, // Restart=on-failure brings it back
 		{"systemctl", "restart", "fastxd.service"},
@@ -191,6 +192,32 @@ func drillUnderSystemd(t *testing.T, account string) {
 			}
 		})
 	}
+}
+
+// reloadUnit has systemctl reload an edit, and a fault, and reads what systemd then says of the unit.
+func (m *machine) reloadUnit(t *testing.T) {
+	m.Must("cp", "-p", "/etc/fastx/fastx.env", "/etc/fastx/fastx.env~")
+	add := func(line string) {
+		m.Must("sh", "-c", "cd /etc/fastx && cp -p fastx.env~ new~ && echo '"+line+"' >>new~ && mv new~ fastx.env")
+	}
+	unit := func(want string) {
+		t.Helper()
+		got := m.Must("systemctl", "show", "--property=ActiveState,StatusText", "fastxd.service")
+		if !strings.Contains(got+"\n", "ActiveState=active\n") || !strings.Contains(got, want) {
+			t.Errorf("the unit says %q, want it active with %q", got, want)
+		}
+	}
+	add("FX_KEEP_ENDED=23h")
+	m.Must("systemctl", "reload", "fastxd.service")
+	unit("runs")
+	add("FX_KEEP_ENDED=soon")
+	if out, err := m.Exec("systemctl", "reload", "fastxd.service"); err == nil {
+		t.Errorf("systemctl reload does not fail on a broken file: %s", out)
+	}
+	unit("the files at hand are rejected: 1 error")
+	add("")
+	m.Must("systemctl", "reload", "fastxd.service")
+	unit("runs")
 }
 
 // compareXservers checks that each live session has one X server and that no other runs.

@@ -20,6 +20,9 @@ const (
 	WouldWrite Result = "would write" // CompareFile only: WriteFile would replace it
 )
 
+// ErrIrregular is why WriteFile does not replace what stands at a path.
+var ErrIrregular = errors.New("this is not a regular file")
+
 // stagePrefix begins the name of a file that is still being written. Readers skip every name that begins with a dot.
 const stagePrefix = ".fx-stage-"
 
@@ -40,7 +43,7 @@ func compare(path string, data []byte, mode fs.FileMode) (Result, fs.FileInfo, e
 		return "", nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return "", nil, &fs.PathError{Op: "replace", Path: path, Err: errors.New("this is not a regular file")}
+		return "", nil, &fs.PathError{Op: "replace", Path: path, Err: ErrIrregular}
 	}
 	if info.Mode().Perm() != mode.Perm() || info.Size() != int64(len(data)) {
 		return WouldWrite, info, nil

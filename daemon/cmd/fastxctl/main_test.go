@@ -85,6 +85,7 @@ type fake struct {
 	Lines  []string
 	Past   admin.History
 	Gen    admin.GenerationFiles
+	Rolled admin.RollbackReport
 	Diffs  []admin.FileDiff
 	Fail   *admin.Error
 }
@@ -124,6 +125,14 @@ func (f fake) Generation(_ context.Context, n int) (admin.GenerationFiles, error
 		return f.Gen, &admin.Error{Code: "not_found", Message: "generation " + strconv.Itoa(n) + " is not recorded"}
 	}
 	return f.Gen, f.failure()
+}
+
+func (f fake) Rollback(_ context.Context, r admin.RollbackRequest) (admin.RollbackReport, error) {
+	out := f.Rolled
+	if out.Generation = r.Generation; r.DryRun {
+		out.Reload = nil
+	}
+	return out, f.failure()
 }
 
 func (f fake) Diff(context.Context, int, int) ([]admin.FileDiff, error) { return f.Diffs, f.failure() }

@@ -17,6 +17,7 @@
 //	GET    /v1/config/history     {"generations": [Generation], "more": bool}; ?before=N&limit=N
 //	GET    /v1/config/N           GenerationFiles
 //	GET    /v1/config/diff        {"files": [FileDiff]}; ?from=N&to=N
+//	POST   /v1/config/N/rollback  RollbackRequest → RollbackReport
 //	GET    /v1/nodes              {"nodes": [Node]}
 //	POST   /v1/nodes/NODE/drain   {}; DELETE undrains
 //	GET    /v1/sessions[?all=1]   {"sessions": [Session]}
@@ -60,6 +61,8 @@ type Backend interface {
 	Generation(ctx context.Context, generation int) (GenerationFiles, error)
 	// Diff says how two of them differ.
 	Diff(ctx context.Context, from, to int) ([]FileDiff, error)
+	// Rollback writes the files of one of them back, or says what that would do.
+	Rollback(ctx context.Context, r RollbackRequest) (RollbackReport, error)
 	// As returns the cluster with the rights of the named user.
 	As(user string) Cluster
 }
@@ -146,6 +149,30 @@ type ReloadReport struct {
 	Problems   diag.List `json:"problems"`
 	HeldBack   []string  `json:"held_back,omitempty"` // files with errors, which count as they last were good or not at all
 	LeftOut    []string  `json:"left_out,omitempty"`  // those of them that do not count at all
+
+	Unchanged bool      `json:"unchanged"` // the files hold nothing new: Keys are those of the last change
+	Origin    string    `json:"origin"`    // who asked for the generation that runs
+	Accepted  time.Time `json:"accepted"`  // and when it was accepted
+	Keys      []Key     `json:"keys"`      // what became of each key that was changed
+}
+
+// The results of a key.
+const (
+	KeyApplied  = "applied"        // it is in force
+	KeyWaits    = "restart-needed" // a restart of fastxd brings it into force
+	KeyHeldBack = "held-back"      // its file has an error and counts as it last was good, or not at all
+	KeyRefused  = "refused"        // the files as a whole were rejected
+)
+
+// Key is what became of one key that was changed. A secret shows as "(secret)" on both sides.
+type Key struct {
+	File    string  `json:"file"`              // relative to FX_CONFIG_DIR, or absolute
+	Line    int     `json:"line,omitempty"`    // 0 where the key is gone
+	Key     string  `json:"key,omitempty"`     // with its section; absent where the file as a whole is meant
+	Result  string  `json:"result"`            // "applied", "restart-needed", "held-back", "refused"
+	Old     *string `json:"old"`               // null = it was not set. With "restart-needed", what runs
+	New     *string `json:"new"`               // null = it is not set any more
+	Problem string  `json:"problem,omitempty"` // what the checks say of it
 }
 
 // Load is how busy a node is.

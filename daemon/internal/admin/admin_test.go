@@ -32,6 +32,7 @@ type fake struct {
 	past     History
 	gen      GenerationFiles
 	diff     []FileDiff
+	rolled   RollbackReport
 	said     Message
 	err      error
 	block    chan struct{} // when set, Reload waits for it or for its context
@@ -72,6 +73,10 @@ func (f *fake) Generation(_ context.Context, n int) (GenerationFiles, error) {
 
 func (f *fake) Diff(_ context.Context, from, to int) ([]FileDiff, error) {
 	return f.diff, f.note("diff", from, to)
+}
+
+func (f *fake) Rollback(_ context.Context, r RollbackRequest) (RollbackReport, error) {
+	return f.rolled, f.note("rollback", r)
 }
 
 func (f *fake) As(user string) Cluster { return cluster{f, user} }
@@ -156,6 +161,7 @@ func TestEveryCallCarriesItsValuesBothWays(t *testing.T) {
 	t.Parallel()
 	b := &fake{
 		status:   Status{Version: "1", Node: "n1", PID: 7, URL: "https://n1:3300", Services: []string{"user"}, Waiting: []string{"a key"}, Config: ConfigStatus{Generation: 3, Problems: diag.List{{File: "fastx.env", Line: 2, Severity: diag.Error}}}},
+		rolled:   RollbackReport{Generation: 3, Files: []FileDiff{{Name: "a"}}, KeptSecrets: []string{"b"}, Left: []string{}},
 		report:   ReloadReport{Outcome: HeldBack, Generation: 4, Digest: "sha256:1", Problems: diag.List{{File: "apps/x.ini"}}},
 		nodes:    []Node{{Node: "n1", Metadata: map[string]string{"gpu": "1"}, Load: Load{Cores: 2}, Sessions: 5, Age: 1.5}},
 		sessions: []Session{aSession}, lines: []string{"one", "two"},
@@ -171,8 +177,11 @@ func TestEveryCallCarriesItsValuesBothWays(t *testing.T) {
 		want  any
 		asked []any
 	}{
-		"status":       {func() (any, error) { return c.Status(ctx) }, b.status, []any{"status"}},
-		"reload":       {func() (any, error) { return c.Reload(ctx, ReloadRequest{Wait: true}) }, b.report, []any{"reload", "reload"}},
+		"status": {func() (any, error) { return c.Status(ctx) }, b.status, []any{"status"}},
+		"reload": {func() (any, error) { return c.Reload(ctx, ReloadRequest{Wait: true}) }, b.report, []any{"reload", "reload"}},
+		"rollback": {func() (any, error) {
+			return c.Rollback(ctx, RollbackRequest{Generation: 3, DryRun: true, KeepSecrets: true})
+		}, b.rolled, []any{"rollback", RollbackRequest{3, true, true, "ada"}}},
 		"origin":       {func() (any, error) { return c.Reload(ctx, ReloadRequest{Origin: "puppet", Wait: true}) }, b.report, []any{"reload", "puppet"}},
 		"nodes":        {func() (any, error) { return c.Nodes(ctx) }, b.nodes, []any{"ada", "nodes"}},
 		"sessions":     {func() (any, error) { return c.Sessions(ctx, false) }, b.sessions, []any{"ada", "sessions", false}},

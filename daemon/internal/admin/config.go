@@ -80,6 +80,7 @@ func (s *Server) configRoutes(mux *http.ServeMux) {
 		}
 		return s.o.Backend.Generation(r.Context(), n)
 	}))
+	mux.Handle("POST /v1/config/{generation}/rollback", answer(http.StatusOK, s.rollback))
 	mux.Handle("GET /v1/config/diff", answer(http.StatusOK, func(r *http.Request) (any, error) {
 		from, err := number(r.FormValue("from"))
 		if err != nil {

@@ -81,6 +81,7 @@ var layers = map[string]reasons{
 		"github.com/go-git/go-git/v5/plumbing/storer":           "go-git",
 		"github.com/go-git/go-git/v5/storage/filesystem":        "go-git",
 		"github.com/go-git/go-git/v5/storage/filesystem/dotgit": "go-git",
+		"github.com/go-git/go-git/v5/storage/memory":            "what was never committed is compared there",
 		"github.com/go-git/go-billy/v5":                         "go-git's file system",
 		"github.com/go-git/go-billy/v5/osfs":                    "go-git's file system",
 	},
@@ -88,6 +89,11 @@ var layers = map[string]reasons{
 		"daemon/diag":                "what refuses a generation is told by its diagnostics",
 		"daemon/fileset":             "what is offered is a set of files",
 		"daemon/internal/generation": "it takes one through all services",
+		"daemon/spec":                "the settings table says which keys a change consists of",
+	},
+
+	"daemon/internal/nudge": {
+		"golang.org/x/time/rate": "looks that others ask for are limited",
 	},
 
 	// What the components are made of.
@@ -202,6 +208,7 @@ var layers = map[string]reasons{
 		"daemon/internal/launcher":    "a component",
 		"daemon/internal/machine":     "the directories are judged by where they lie",
 		"daemon/internal/manager":     "a component",
+		"daemon/internal/nudge":       "nodes tell each other of new files",
 		"daemon/internal/reload":      "brings generations to services",
 		"daemon/internal/session":     "the account a session runs as",
 		"daemon/internal/spawn":       "chooses how supervisors are started",
@@ -212,6 +219,7 @@ var layers = map[string]reasons{
 		"daemon/internal/webserver":   "a component",
 		"daemon/render":               "loglevel.ini is edited",
 		"daemon/spec":                 "what the files mean",
+		"golang.org/x/sys/unix":       "the clock that systemd reads",
 	},
 	"daemon/cmd/fastxd": {
 		"daemon": "the node",

@@ -172,7 +172,8 @@ func (a *app) reloadCmd() *cobra.Command {
 		Use:   "reload",
 		Short: "Make fastxd read its files now",
 		Long: `reload makes fastxd look at its files now instead of at its next round. It is never
-needed, but with --wait it says what became of an edit:
+needed, but with --wait it says what became of an edit, key by key with the old and the new
+value, and exits with:
 
   0  applied
   2  rejected; the configuration before still runs
@@ -186,7 +187,7 @@ and 1 when fastxd does not answer. Without --wait it exits 0 as soon as fastxd w
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.ask(c, timeout, func(ctx context.Context, client *admin.Client) error {
-				r, err := client.Reload(ctx, admin.ReloadRequest{Origin: origin, Wait: wait})
+				r, err := client.Reload(ctx, admin.ReloadRequest{Origin: a.origin(origin), Wait: wait})
 				if errors.Is(err, context.DeadlineExceeded) {
 					return fmt.Errorf("the reload has not ended within %s; fastxd carries on, and fastxctl status says what became of it", timeout)
 				}
@@ -200,32 +201,8 @@ and 1 when fastxd does not answer. Without --wait it exits 0 as soon as fastxd w
 	a.daemonFlags(c)
 	c.Flags().BoolVar(&wait, "wait", false, "wait for the outcome and exit with its code")
 	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait")
-	c.Flags().StringVar(&origin, "origin", "", "the `name` under which the history records the reload")
+	c.Flags().StringVar(&origin, "origin", "", "the `name` under which the history records the reload (default: $FX_ORIGIN)")
 	return c
-}
-
-func (a *app) printReload(r admin.ReloadReport) error {
-	if a.json {
-		if err := a.printJSON(r); err != nil {
-			return err
-		}
-		return exitWith(r.Outcome.ExitCode())
-	}
-	texts := map[admin.Outcome]string{
-		admin.Applied:  "applied; generation %d runs",
-		admin.Rejected: "rejected; generation %d still runs",
-		admin.HeldBack: "accepted as generation %d, except files with errors",
-		admin.Restart:  "accepted as generation %d, but some keys wait for a restart of fastxd",
-	}
-	text, ok := texts[r.Outcome]
-	if !ok {
-		return fmt.Errorf("fastxd answered with the unknown outcome %q; are fastxctl and fastxd of one version?", r.Outcome)
-	}
-	if err := a.printProblems(r.Problems); err != nil {
-		return err
-	}
-	fmt.Fprintf(a.Stdout, text+"%s\n", r.Generation, except(r.HeldBack, r.LeftOut))
-	return exitWith(r.Outcome.ExitCode())
 }
 
 // except says what becomes of files with errors.

@@ -94,7 +94,7 @@ func (s store) steps(gen *Generation) []func() error {
 		func() error { return os.Rename(filepath.Join(stage, name), final) },
 		func() error { return os.Symlink(name, newLink) },
 		func() error { return os.Rename(newLink, filepath.Join(s.dir, linkName)) }, // from here on it is the new one
-		func() error { return flush(s.dir) },
+		func() error { return fileset.SyncDir(s.dir) },
 		func() error { return s.clean(name) },
 	}
 }
@@ -138,16 +138,6 @@ func writeManifest(dir string, gen *Generation) error {
 	}
 	_, err = fileset.WriteFile(filepath.Join(dir, manifestName), append(data, '\n'), 0o600)
 	return err
-}
-
-// flush makes a rename in dir survive a power cut.
-func flush(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // clean removes all but the link and what it names.

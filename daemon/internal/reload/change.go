@@ -12,7 +12,17 @@ type reply struct {
 // watcher sees is taken, so that the history names whose change it was. A change has to return when its context
 // ends; when it fails, its error is returned and the files are not looked at.
 func (l *Loop) Change(ctx context.Context, origin string, change func(context.Context) error) (Report, error) {
-	r := request{ctx, origin, change, make(chan reply, 1)}
+	return l.ask(request{ctx: ctx, origin: origin, change: change, reply: make(chan reply, 1)})
+}
+
+// Look is Reload because there may be something new: what was rejected is not tried again for it.
+func (l *Loop) Look(ctx context.Context, origin string) (Report, error) {
+	return l.ask(request{ctx: ctx, origin: origin, glance: true, reply: make(chan reply, 1)})
+}
+
+// ask hands a request to Run and waits for the reply.
+func (l *Loop) ask(r request) (Report, error) {
+	ctx := r.ctx
 	select {
 	case l.requests <- r:
 	case <-ctx.Done():

@@ -16,7 +16,14 @@ const maxLogged = 20
 
 // logRejected prints "config rejected: 2 errors, 1 warning in sha256:9f2c41ab;
 // still running generation 41 (sha256:07be…, 3h ago)", with the problems as an attribute.
+//
+// The same files with the same problems are said once, however often somebody asks for them.
 func (l *Loop) logRejected(problems diag.List, digest string) {
+	news := digest + "\n" + problems.Text()
+	if news == l.said {
+		return
+	}
+	l.said = news
 	text := fmt.Sprintf("config rejected: %s in %.15s", problems.Counts(), digest)
 	if gen := l.o.Keeper.Current(); gen != nil {
 		text += fmt.Sprintf("; still running generation %d (%s, %s ago)", gen.Number, short(gen.Digest), l.age(gen))
@@ -27,6 +34,7 @@ func (l *Loop) logRejected(problems diag.List, digest string) {
 // logAccepted prints "config accepted: generation 42 (sha256:5d10…): manager,
 // launcher changed; applied in 12ms", and what is held back.
 func (l *Loop) logAccepted(gen *generation.Generation, changed []string, took time.Duration) {
+	l.said = ""
 	text := fmt.Sprintf("config accepted: generation %d (%s): ", gen.Number, short(gen.Digest))
 	if len(changed) > 0 {
 		text += strings.Join(changed, ", ") + " changed; "
@@ -45,6 +53,7 @@ func (l *Loop) logAccepted(gen *generation.Generation, changed []string, took ti
 
 // logRestored tells that files which had been rejected are the running ones again.
 func (l *Loop) logRestored(digest string) {
+	l.said = ""
 	gen := l.o.Keeper.Current()
 	l.o.Log.Info(fmt.Sprintf("config restored: %.15s is generation %d, which runs", digest, gen.Number))
 }

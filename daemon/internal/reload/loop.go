@@ -34,11 +34,14 @@ type Options struct {
 	// Restart names the keys that differ between the generation the process
 	// started with and the one that runs now, and that only a restart brings into
 	// force. nil = there are none.
-	Restart func(started, now *generation.Generation) diag.List
+	Restart func(started, now *generation.Generation) []Waiting
 
 	// Changed is told that the keeper's Status says something new: a generation
 	// was accepted or rejected, or the files are again what runs. nil = nobody cares.
 	Changed func()
+
+	// Seen is told every set that was judged, be it accepted or rejected. nil = nobody cares.
+	Seen func(fileset.Set)
 
 	Quiet    time.Duration    // before what fails to load is read once more; 0 = DefaultQuiet
 	Patience time.Duration    // with a look that nobody else bounds; 0 = DefaultPatience
@@ -68,6 +71,8 @@ type Loop struct {
 	requests chan request
 	started  *generation.Generation // what the process started with
 	recorded *generation.Generation // what the history holds
+	brought  []Key                  // what was changed to get from the generation before to the running one
+	said     string                 // what the log last said of rejected files, until others run
 	unkept   diag.List              // why the running generation is not kept on the disk; it is tried again
 }
 
@@ -76,6 +81,7 @@ type request struct {
 	ctx    context.Context
 	origin string
 	change func(context.Context) error // what to do to the files first; nil = nothing
+	glance bool                        // what was rejected is not tried again
 	reply  chan reply
 }
 
@@ -92,6 +98,9 @@ func New(o Options) *Loop {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Seen == nil {
+		o.Seen = func(fileset.Set) {}
 	}
 	if o.Changed == nil {
 		o.Changed = func() {}
@@ -158,7 +167,9 @@ func (l *Loop) answer(ctx context.Context, r request) Report {
 	defer cancel(nil)
 	stop := context.AfterFunc(r.ctx, func() { cancel(context.Cause(r.ctx)) })
 	defer stop()
-	l.o.Keeper.Forget()
+	if !r.glance {
+		l.o.Keeper.Forget()
+	}
 	return l.look(looking, ctx, r.origin)
 }
 
@@ -212,35 +223,42 @@ func (l *Loop) take(ctx context.Context, set fileset.Set, origin string) Report 
 }
 
 func (l *Loop) bring(ctx context.Context, set fileset.Set, origin string, good bool) Report {
-	outcome, digest := l.judge(ctx, set, origin) // (1)
+	outcome, set := l.judge(ctx, set, origin) // (1)
+	l.o.Seen(set)
 	switch out := outcome.(type) {
 	case generation.Accepted:
-		return l.apply(ctx, out.Candidate, digest)
+		return l.apply(ctx, out.Candidate, set)
 	case generation.Rejected:
 		if !out.Again {
-			l.logRejected(out.Problems, digest)
+			l.logRejected(out.Problems, set.Digest())
 		}
-		return l.report(Rejected, digest, out.Problems)
+		return l.rejected(set, out.Problems)
 	}
 	if !good {
-		l.logRestored(digest)
+		l.logRestored(set.Digest())
 	}
-	return l.settled(Unchanged, digest)
+	return l.settled(Unchanged, set)
+}
+
+// rejected reports on a set that does not run.
+func (l *Loop) rejected(set fileset.Set, problems diag.List) Report {
+	r := l.report(Rejected, set.Digest(), problems)
+	r.Keys = l.keysOf(l.o.Keeper.Current(), set, problems, KeyRefused)
+	return r
 }
 
 // judge offers the set; what is not wholly good is read and offered once more. It
-// also returns the digest of what was offered last.
-func (l *Loop) judge(ctx context.Context, set fileset.Set, origin string) (generation.Outcome, string) {
-	digest := set.Digest()
+// also returns what was offered last.
+func (l *Loop) judge(ctx context.Context, set fileset.Set, origin string) (generation.Outcome, fileset.Set) {
 	outcome := l.o.Keeper.Offer(set, origin)
 	if whole(outcome) || l.pause(ctx) != nil {
-		return outcome, digest
+		return outcome, set
 	}
 	again, err := l.read(ctx)
-	if err != nil || again.Digest() == digest {
-		return outcome, digest
+	if err != nil || again.Digest() == set.Digest() {
+		return outcome, set
 	}
-	return l.o.Keeper.Offer(again, origin), again.Digest()
+	return l.o.Keeper.Offer(again, origin), again
 }
 
 // whole reports whether there is nothing in an outcome that a second look might mend.
@@ -266,20 +284,21 @@ func (l *Loop) pause(ctx context.Context) error {
 }
 
 // apply takes a candidate through the services.
-func (l *Loop) apply(ctx context.Context, gen *generation.Generation, digest string) Report {
-	began := l.o.Now()
+func (l *Loop) apply(ctx context.Context, gen *generation.Generation, set fileset.Set) Report {
+	began, before := l.o.Now(), l.o.Keeper.Current()
 	changed, err := l.o.Applier.Apply(ctx, gen) // (2)
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		problems := append(diag.List{refused.Diagnostic()}, gen.Problems...)
 		problems.Sort()
 		l.o.Keeper.Refuse(gen, problems)
-		l.logRejected(problems, digest)
-		return l.report(Rejected, digest, problems)
+		l.logRejected(problems, set.Digest())
+		return l.rejected(set, problems)
 	}
 	took := l.o.Now().Sub(began)
-	l.adopt(gen)                      // (3)
+	l.adopt(gen) // (3)
+	l.bringing(before, set)
 	l.logAccepted(gen, changed, took) // (4)
-	return l.settled(Applied, digest)
+	return l.settled(Applied, set)
 }
 
 // adopt makes gen the running generation. What cannot be kept of it is said and does not stop it.
@@ -327,12 +346,13 @@ func (l *Loop) record(gen *generation.Generation) error {
 
 // notes are what is to be said of the running generation beside the problems of its files.
 func (l *Loop) notes(gen *generation.Generation) diag.List {
-	return append(slices.Clone(l.unkept), l.restart(gen)...)
+	return append(slices.Clone(l.unkept), diagnostics(l.restart(gen))...)
 }
 
 // settled reports on the running generation: outcome, unless there is something left to be said.
-func (l *Loop) settled(outcome Outcome, digest string) Report {
+func (l *Loop) settled(outcome Outcome, set fileset.Set) Report {
 	gen := l.o.Keeper.Current()
+	unchanged := outcome == Unchanged
 	if len(l.restart(gen)) > 0 {
 		outcome = RestartNeeded
 	}
@@ -343,10 +363,12 @@ func (l *Loop) settled(outcome Outcome, digest string) Report {
 	if len(gen.HeldBack) > 0 {
 		outcome = HeldBack // an error in the files comes before a restart that is due
 	}
-	return l.report(outcome, digest, problems)
+	r := l.report(outcome, set.Digest(), problems)
+	r.Unchanged, r.Keys = unchanged, l.standing(set)
+	return r
 }
 
-func (l *Loop) restart(gen *generation.Generation) diag.List {
+func (l *Loop) restart(gen *generation.Generation) []Waiting {
 	if l.o.Restart == nil || l.started == nil || l.started == gen {
 		return nil
 	}
@@ -357,6 +379,7 @@ func (l *Loop) report(outcome Outcome, digest string, problems diag.List) Report
 	r := Report{Outcome: outcome, Digest: digest, Problems: append(diag.List{}, problems...)}
 	if gen := l.o.Keeper.Current(); gen != nil {
 		r.Generation, r.HeldBack, r.LeftOut = gen.Number, gen.HeldBack, gen.LeftOut
+		r.Origin, r.Accepted = gen.Origin, gen.Accepted
 	}
 	return r
 }

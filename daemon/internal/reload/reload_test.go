@@ -143,11 +143,11 @@ func TestObjectsHeldBackAreReported(t *testing.T) {
 func TestAKeyThatNeedsARestartIsReportedUntilThen(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, t.TempDir(), &fake{name: "a"})
-	r.o.Restart = func(started, now *generation.Generation) diag.List {
+	r.o.Restart = func(started, now *generation.Generation) []Waiting {
 		if started.Digest == now.Digest {
 			return nil
 		}
-		return diag.List{{File: "fastx.env", Severity: diag.Warning, Code: "restart", Summary: "needs a restart"}}
+		return []Waiting{{diag.Diagnostic{File: "fastx.env", Key: "FX_VAR_DIR", Severity: diag.Warning, Code: "restart", Summary: "needs a restart"}, "/a", "/b"}}
 	}
 	r.look(t.Context(), files("fastx.env", "1"))
 	for range 2 {

@@ -1,6 +1,8 @@
 package reload
 
 import (
+	"time"
+
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
 )
 
@@ -40,4 +42,9 @@ type Report struct {
 	Problems   diag.List `json:"problems"`
 	HeldBack   []string  `json:"held_back,omitempty"` // files of the objects that are held back
 	LeftOut    []string  `json:"left_out,omitempty"`  // those of them that do not run at all
+
+	Unchanged bool      `json:"unchanged"` // the files hold nothing new: Keys are those of the last change
+	Origin    string    `json:"origin"`    // who asked for the generation that runs
+	Accepted  time.Time `json:"accepted"`  // and when it was accepted
+	Keys      []Key     `json:"keys"`      // what became of each key
 }

@@ -42,7 +42,8 @@ var (
 
 	// NodeBeat is a node's heartbeat; SessionList a launcher's whole list;
 	// SessionChanged one session's news; WhoIsThere asks all to send theirs at once;
-	// StartReserved tells the other managers of a start under way; MessageSaid what viewers are to read.
+	// StartReserved tells the other managers of a start under way; MessageSaid what viewers are to read;
+	// ConfigAccepted that there are new files to be seen.
 	NodeBeat       = Event[Beat]{Subject: "fx.v1.event.node"}
 	SessionList    = Event[SessionsOf]{Subject: "fx.v1.event.sessions"}
 	SessionChanged = Event[SessionNews]{Subject: "fx.v1.event.session"}
@@ -50,6 +51,7 @@ var (
 	StartReserved  = Event[Reservation]{Subject: "fx.v1.event.reserved"}
 	TokenRevoked   = Event[Revocation]{Subject: "fx.v1.event.revoked"}
 	MessageSaid    = Event[Message]{Subject: "fx.v1.event.message"}
+	ConfigAccepted = Event[Announcement]{Subject: "fx.v1.event.config"}
 )
 
 // Empty is a request or reply that says nothing.
@@ -326,6 +328,13 @@ type ConfigState struct {
 
 	Since  time.Time `json:"since,omitzero"`   // when what runs was accepted, or the files were first rejected
 	Shared string    `json:"shared,omitempty"` // digest of the files of FX_CONFIG_DIR that run: equal on nodes that run the same
+}
+
+// Announcement says that a node runs new files of FX_CONFIG_DIR, and nothing of what stands in them.
+type Announcement struct {
+	Node     string `json:"node"`
+	Instance string `json:"instance"` // a node passes over its own
+	Digest   string `json:"digest"`   // of the shared files as they were read, without modes and owners
 }
 
 // Node is a node as the manager knows it.

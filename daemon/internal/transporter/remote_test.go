@@ -304,3 +304,36 @@ func TestViolationsOfPermissionsAreForbiddenAtOnce(t *testing.T) {
 		t.Errorf("what is permitted is refused too: %v", err)
 	}
 }
+
+// TestOnlyARoleThatMayAnnouncesNewFiles keeps a gateway's key from telling the cluster to look at its files. It
+// still hears the others.
+func TestOnlyARoleThatMayAnnouncesNewFiles(t *testing.T) {
+	t.Parallel()
+	k, gatewayKey := newKey(t), newKey(t)
+	gatewayUser := user(gatewayKey, "webserver")
+	gatewayUser.Permissions.Publish.Deny = append(gatewayUser.Permissions.Publish.Deny, ConfigAccepted.Subject)
+	r := newRemote(t, server.Options{Nkeys: []*server.NkeyUser{user(k, "manager"), gatewayUser}})
+	var log logBuffer
+	inside := openWith(t, Options{Role: "manager", Node: "n1", Settings: r.settings(spec.Seed{Current: k.seed})})
+	gateway := openWith(t, Options{Role: "webserver", Node: "n2", Settings: r.settings(spec.Seed{Current: gatewayKey.seed}), Log: log.logger()})
+	heard := make(chan string, 10)
+	for _, c := range []*Conn{inside, gateway} {
+		if err := Subscribe(c, ConfigAccepted, func(a Announcement) { heard <- a.Node }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Publish(gateway, ConfigAccepted, Announcement{Node: "gateway"}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the gateway to be refused", func() bool {
+		return strings.Contains(log.String(), "does not permit this node to send to "+ConfigAccepted.Subject)
+	})
+	if err := Publish(inside, ConfigAccepted, Announcement{Node: "inside"}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // each of the two hears one, and that is the other's
+		if who := <-heard; who != "inside" {
+			t.Errorf("%s was heard", who)
+		}
+	}
+}

@@ -25,7 +25,7 @@ type reader struct {
 
 func newReader(o Options) *reader {
 	r := &reader{o: o, jobs: make(chan struct{}, 1), results: make(chan result, 1), watched: map[string]bool{}}
-	if o.deaf {
+	if o.Deaf {
 		return r
 	}
 	notify, err := fsnotify.NewWatcher()

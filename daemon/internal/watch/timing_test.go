@@ -12,7 +12,7 @@ import (
 // deaf runs a Watcher without events on a memory, inside a synctest bubble.
 func deaf(t *testing.T, disk *memory) *Watcher {
 	t.Helper()
-	return start(t, Options{Dir: "/fastx", Interval: DefaultInterval, read: disk.read, deaf: true})
+	return start(t, Options{Dir: "/fastx", Interval: DefaultInterval, read: disk.read, Deaf: true})
 }
 
 func TestRescansComeEveryFiveSecondsMoreOrLess(t *testing.T) {
@@ -74,7 +74,7 @@ func TestAWriterWithoutEventsThatNeverStopsIsCutShort(t *testing.T) {
 func TestRunEndsAlsoWhenTheShareHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := memory{content: "old", hang: make(chan struct{})}
-		w := New(Options{Dir: "/fastx", read: disk.read, deaf: true, Log: slog.New(slog.DiscardHandler)})
+		w := New(Options{Dir: "/fastx", read: disk.read, Deaf: true, Log: slog.New(slog.DiscardHandler)})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); _ = w.Run(ctx) }()

@@ -33,10 +33,10 @@ type Options struct {
 	Extra    []string                   // files outside it, absolute
 	More     func(fileset.Set) []string // further files outside it, which those of a set name; nil = none
 	Interval time.Duration              // 0 = DefaultInterval
+	Deaf     bool                       // to file events: changes are found by rescanning only
 	Log      *slog.Logger
 
 	read func(dir string, extra ...string) (fileset.Set, []string, error) // nil = fileset.ReadDirs
-	deaf bool                                                             // to file events
 }
 
 // Watcher watches a directory tree and some files outside it.
