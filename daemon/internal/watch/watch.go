@@ -21,6 +21,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
+
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 )
 
@@ -35,8 +37,9 @@ type Options struct {
 	Interval time.Duration              // 0 = DefaultInterval
 	Log      *slog.Logger
 
-	read func(dir string, extra ...string) (fileset.Set, []string, error) // nil = fileset.ReadDirs
-	deaf bool                                                             // to file events
+	read Reader                // nil = fileset.ReadDirs
+	deaf bool                  // to the system's file events
+	told <-chan fsnotify.Event // the events of one who is deaf to those; nil = none
 }
 
 // Watcher watches a directory tree and some files outside it.
