@@ -72,7 +72,7 @@ func (s Setting) parse(values []string) (any, *fault) {
 	if f := s.allowed(v); f != nil {
 		return nil, f
 	}
-	if v == "" && s.Default == "" && slices.Contains([]Type{TypePath, TypeAddress, TypeBase, TypeColour}, s.Type) {
+	if v == "" && s.Default == "" && slices.Contains([]Type{TypePath, TypeAddress, TypeBase}, s.Type) {
 		return v, nil
 	}
 	return s.parseOne(v)
@@ -142,6 +142,9 @@ func (s Setting) parseOne(v string) (any, *fault) {
 	case TypeBase:
 		return v, checkBase(v)
 	case TypeColour:
+		if v == "" {
+			return Colour(""), nil
+		}
 		return Colour(strings.ToLower(v)), faultIf(!colour.MatchString(v), "write # and six hexadecimal digits, such as #1160c9", "%s is not a colour", show(v))
 	default:
 		return v, nil
