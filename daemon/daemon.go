@@ -122,7 +122,7 @@ func newNode(ctx context.Context, o Options) (*Node, error) {
 // buildEngine connects watcher, keeper, history and services.
 func (n *Node) buildEngine() error {
 	in := spec.Input{Environ: n.opts.Environ, Dirs: n.place.Dirs, NodeFile: n.place.nodeFile, Defaults: defaultsFile,
-		Hostname: n.name, DaemonUID: os.Getuid(), DaemonGID: os.Getgid()}
+		Hostname: n.name, DaemonUID: os.Getuid(), DaemonGID: os.Getgid(), Memo: spec.NewMemo()}
 	n.watcher = watch.New(watch.Options{Dir: n.place.Config, Extra: []string{n.place.nodeFile, defaultsFile},
 		More: in.ReferencesOf, Log: n.opts.Logs.For("watch")})
 	var err error

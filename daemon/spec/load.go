@@ -24,6 +24,7 @@ type Input struct {
 	Format    int    // the newest format this node knows; 0 = Format
 	DaemonUID int
 	DaemonGID int
+	Memo      *Memo // remembers from one set to the next how files were parsed; nil = nothing does
 }
 
 // Load says what the files mean and everything that is wrong with them, in file order.
@@ -60,6 +61,7 @@ func Load(in Input) (*Config, diag.List) {
 	l.checkApps() // 4
 	l.checkToken()
 	l.problems.Sort()
+	in.Memo.keep(in.Set.Names())
 	return l.cfg, l.problems
 }
 
@@ -90,7 +92,7 @@ func (l *loader) read(name string, parse func(string, []byte) (*syntax.Doc, diag
 	if doc, ok := l.docs[name]; ok {
 		return doc, true
 	}
-	doc, problems := parse(name, f.Data)
+	doc, problems := l.in.Memo.parse(name, f.Data, parse)
 	l.add(l.discreet(name, problems)...)
 	l.docs[name] = doc
 	return doc, true

@@ -17,7 +17,7 @@ import (
 
 // Input is what a tree is judged for: a node whose daemon is neither root nor in its group.
 func Input() spec.Input {
-	return spec.Input{Hostname: "drill", DaemonUID: 900, DaemonGID: 900, Dirs: spec.Dirs{Config: "/etc/fastx", Var: "/var/fastx", Local: "/var/lib/fastx-local", Temp: "/tmp", Run: "/run/fastx"}}
+	return spec.Input{Hostname: "drill", DaemonUID: 900, DaemonGID: 900, Memo: spec.NewMemo(), Dirs: spec.Dirs{Config: "/etc/fastx", Var: "/var/fastx", Local: "/var/lib/fastx-local", Temp: "/tmp", Run: "/run/fastx"}}
 }
 
 // EngineOptions are what an Engine is made of.
