@@ -49,6 +49,17 @@ func (o Options) settled() time.Duration {
 	return 1500*time.Millisecond + watch.DefaultInterval*6/5
 }
 
+// Seed is the seed of a drill: the given one, else one by the clock at full size, and always the same one otherwise.
+func Seed(given uint64, full bool) uint64 {
+	switch {
+	case given != 0:
+		return given
+	case full:
+		return uint64(time.Now().UnixNano())
+	}
+	return 4
+}
+
 // drill is a drill under way.
 type drill struct {
 	o       Options

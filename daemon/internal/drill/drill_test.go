@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
@@ -24,14 +23,7 @@ var (
 // chosen is the seed of this run, which is printed so that it can be given again.
 func chosen(t *testing.T) uint64 {
 	t.Helper()
-	s := *seed
-	switch {
-	case s != 0:
-	case *full:
-		s = uint64(time.Now().UnixNano())
-	default:
-		s = 4
-	}
+	s := Seed(*seed, *full)
 	fmt.Printf("%s: -seed %d\n", t.Name(), s)
 	return s
 }
