@@ -68,12 +68,12 @@ func TestReportConfigRename(t *testing.T) {
 	bare := startBare(t, apps)
 	hub := startNATS(t)
 	var ours, inPlace, loop, nats []time.Duration
-	for i := range at(1000, 2) {
+	for i := range at(300, 2) {
 		ours = append(ours, l.latency(t, app(i%apps, i+1), l.dir.Rename))
 		loop = append(loop, bare.latency(t, app(i%apps, i+1)))
 		nats = append(nats, hub.latency(t, i))
 	}
-	for i := range at(200, 2) {
+	for i := range at(50, 2) {
 		inPlace = append(inPlace, l.latency(t, app(i%apps, -i-1), func(f fileset.File) { l.dir.Truncate(f.Name, 0); l.dir.Write(f.Name, 0, f.Data) }))
 	}
 	line("config_rename_to_live_p50_ms", ms(centile(ours, 0.5)), ms(centile(loop, 0.5)), "files=500 peer-is=fsnotify+ini.v1")
