@@ -7,15 +7,16 @@ MAKEFLAGS += --no-print-directory
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LISTEN   ?= 127.0.0.1:3300
 FUZZTIME ?= 30s
+SEED     ?= 0
 SOURCES  := daemon terraform-provider testenv
 SCRIPTS  := images/scripts
 
-.PHONY: help build run test soak bench fuzz check clean
+.PHONY: help build run test soak drill-config bench fuzz check clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo '  LISTEN=HOST:PORT (make run, now $(LISTEN))   FUZZTIME=30s (make fuzz)   VERSION=… (make build)'
+	@echo '  LISTEN=HOST:PORT (make run, now $(LISTEN))   FUZZTIME=30s (make fuzz)   SEED=N (make drill-config)   VERSION=… (make build)'
 
 build: ## build the programs into bin/
 	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./daemon/cmd/...
@@ -33,6 +34,10 @@ test: ## install what tests need, then run every check and every test
 soak: ## run the drills at full size; takes its time
 	@$(SCRIPTS)/deps.sh test
 	@$(SCRIPTS)/gotest.sh -timeout 60m -count 1 -v -run Drill $$($(SCRIPTS)/packages.sh 'flag.Bool("soak"') -args -soak
+
+drill-config: ## damage configuration files 20,000 times, and 500 times below a running daemon
+	@$(SCRIPTS)/deps.sh test
+	@$(SCRIPTS)/gotest.sh -timeout 120m -count 1 -v -run DrillConfig $$($(SCRIPTS)/packages.sh 'flag.Bool("drill"') -args -drill -seed $(SEED)
 
 bench: ## measure against the peers that BENCHMARKS.md names
 	@$(SCRIPTS)/deps.sh test

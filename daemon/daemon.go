@@ -136,7 +136,7 @@ func newNode(ctx context.Context, o Options) (*Node, error) {
 // buildEngine connects watcher, keeper, history and services.
 func (n *Node) buildEngine() error {
 	in := spec.Input{Environ: n.opts.Environ, Dirs: n.place.Dirs, NodeFile: n.place.nodeFile, Defaults: defaultsFile,
-		Hostname: n.name, DaemonUID: os.Getuid(), DaemonGID: os.Getgid(), Machine: n.machine}
+		Hostname: n.name, DaemonUID: os.Getuid(), DaemonGID: os.Getgid(), Machine: n.machine, Memo: spec.NewMemo()}
 	n.references = in.ReferencesOf
 	n.watcher = watch.New(watch.Options{Dir: n.place.Config, Extra: []string{n.place.nodeFile, defaultsFile},
 		More: in.ReferencesOf, Interval: n.opts.Rescan, Deaf: n.opts.Deaf, Log: n.opts.Logs.For("watch")})

@@ -283,9 +283,11 @@ func TestCheckUserName(t *testing.T) {
 
 func FuzzLoad(f *testing.F) {
 	names := []string{"fastx.env", "transporter-secret.ini", "apps/a.ini", "apps/default.ini", "performance/default.ini", "permissions.ini",
-		"htpasswd", "https.ini", "loglevel.ini", "removed.ini", "auth-oidc.ini", "/etc/default/fastx4"}
+		"htpasswd", "https.ini", "loglevel.ini", "removed.ini", "auth-oidc.ini", "/etc/default/fastx4",
+		"theme.ini", "headers.ini", "nats-server.conf", "motd.html", "error-404.html", "icons/a.svg", "forms/a.ini"}
 	for i, text := range []string{"FX_FORMAT=2\n", "token = a\n", "command = x\ngeometry = 9x9\n", "groups[] = a\n", "max_geometry = 8x8\n",
-		"[admin]\nusers = a, b\n", "a:b\n", "cert_file = /x\n", "** = info\n", "[removed]\nfiles = htpasswd\n", "issuer = x\n", "SERVICES=socket\n"} {
+		"[admin]\nusers = a, b\n", "a:b\n", "cert_file = /x\n", "** = info\n", "[removed]\nfiles = htpasswd\n", "issuer = x\n", "SERVICES=socket\n",
+		"accent = #112233\nlogo = /l.svg\n", "X-A = b\n", "authorization { token: longrandom }\n", "<p>", "<b>&", "<svg/>", "title = x\n"} {
 		f.Add(i, text)
 	}
 	f.Fuzz(func(t *testing.T, which int, text string) {

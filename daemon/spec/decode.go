@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
 	"github.com/fastx-kit/fastx-kit/daemon/spec/syntax"
@@ -185,13 +186,19 @@ func holdsOnly(doc *syntax.Doc, pattern, section string) bool {
 	return found
 }
 
-func sectionsOf(pattern string) map[string]bool {
-	out := map[string]bool{}
-	for _, s := range SettingsOf(pattern) {
-		out[s.Section] = true
+// sections names the sections of each kind of file. Nobody changes it.
+var sections = sync.OnceValue(func() map[string]map[string]bool {
+	out := map[string]map[string]bool{}
+	for _, s := range table {
+		if out[s.File] == nil {
+			out[s.File] = map[string]bool{}
+		}
+		out[s.File][s.Section] = true
 	}
 	return out
-}
+})
+
+func sectionsOf(pattern string) map[string]bool { return sections()[pattern] }
 
 // plainName is what a mistyped key or section looks like.
 var plainName = regexp.MustCompile(`^[A-Za-z_.]{1,24}$`)

@@ -29,6 +29,8 @@ type Input struct {
 	// Alone says that the set is one file without the tree that it belongs to, so that what it says of
 	// other files, and what others have to say first, is not judged.
 	Alone bool
+
+	Memo *Memo // remembers from one set to the next how files were parsed; nil = nothing does
 }
 
 // Load says what the files mean and everything that is wrong with them, in file order.
@@ -67,6 +69,7 @@ func Load(in Input) (*Config, diag.List) {
 	l.checkScripts()
 	l.checkPlace()
 	l.problems.Sort()
+	in.Memo.keep(in.Set.Names())
 	return l.cfg, l.problems
 }
 
@@ -97,7 +100,7 @@ func (l *loader) read(name string, parse func(string, []byte) (*syntax.Doc, diag
 	if doc, ok := l.docs[name]; ok {
 		return doc, true
 	}
-	doc, problems := parse(name, f.Data)
+	doc, problems := l.in.Memo.parse(name, f.Data, parse)
 	l.add(l.discreet(name, problems)...)
 	l.docs[name] = doc
 	return doc, true

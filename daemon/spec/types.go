@@ -147,6 +147,9 @@ func (s Setting) parseOne(v string) (any, *fault) {
 	case TypeBase:
 		return v, checkBase(v)
 	case TypeColour:
+		if v == "" {
+			return Colour(""), nil
+		}
 		return Colour(strings.ToLower(v)), faultIf(!colour.MatchString(v), "write # and six hexadecimal digits, such as #1160c9", "%s is not a colour", show(v))
 	default:
 		return v, nil

@@ -30,6 +30,10 @@ test   apt  mmdebstrap                          mmdebstrap
 test   apt  /usr/bin/websockify                 websockify
 test   apt  /usr/sbin/nginx                     nginx-light
 test   apt  /usr/sbin/haproxy                   haproxy
+test   apt  bindfs                              bindfs
+test   apt  git                                 git
+test   apt  rsync                               rsync
+test   apt  vi                                  vim-tiny
 run    dnf  Xvnc                                tigervnc-server-minimal
 run    dnf  xauth                               xorg-x11-xauth
 run    dnf  xterm                               xterm
@@ -49,7 +53,11 @@ test   dnf  systemd-analyze                     systemd
 test   dnf  mmdebstrap                          mmdebstrap
 test   dnf  /usr/bin/websockify                 python3-websockify
 test   dnf  /usr/sbin/nginx                     nginx
-test   dnf  /usr/sbin/haproxy                   haproxy'
+test   dnf  /usr/sbin/haproxy                   haproxy
+test   dnf  bindfs                              bindfs
+test   dnf  git                                 git
+test   dnf  rsync                               rsync
+test   dnf  vi                                  vim-minimal'
 
 dry_run=
 if [[ ${1:-} == --dry-run ]]; then dry_run=1; shift; fi

@@ -64,9 +64,10 @@ var layers = map[string]reasons{
 		"daemon/spec": "it finds out what a check has to know of the machine",
 	},
 	"daemon/internal/generation": {
-		"daemon/diag":    "a rejected set is told by its diagnostics",
-		"daemon/fileset": "a generation is an effective set",
-		"daemon/spec":    "and what it means",
+		"daemon/diag":     "a rejected set is told by its diagnostics",
+		"daemon/fileset":  "a generation is an effective set",
+		"daemon/spec":     "and what it means",
+		"daemon/natsconf": "what nats-server.conf asked for must not be lost",
 	},
 	"daemon/internal/history": {
 		"daemon/fileset":                                        "it records and restores sets",
@@ -233,6 +234,17 @@ var layers = map[string]reasons{
 		"daemon/internal/session/supervise": "all it does",
 	},
 	"daemon/internal/archtest": {},
+	"daemon/internal/drill": {
+		"daemon/diag":                  "it plants problems",
+		"daemon/fileset":               "what it damages is a set of files",
+		"daemon/natsconf":              "what must go on being asked for",
+		"daemon/spec":                  "what the files mean",
+		"daemon/internal/generation":   "the keeper is part of the engine",
+		"daemon/internal/history":      "so is the history",
+		"daemon/internal/reload":       "and the loop",
+		"daemon/internal/watch":        "and the watcher",
+		"github.com/fsnotify/fsnotify": "its disk tells what a file system tells",
+	},
 	"daemon/internal/browsertest": {
 		"github.com/chromedp/chromedp":          "tests look at the page in a real browser",
 		"github.com/chromedp/cdproto/cdp":       "chromedp",

@@ -1,6 +1,7 @@
 package generation
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -88,7 +89,7 @@ func (s store) steps(gen *Generation) []func() error {
 	return []func() error{
 		func() error { return os.RemoveAll(stage) },
 		func() error { return os.MkdirAll(filepath.Join(stage, name), 0o700) },
-		func() error { return copies(gen.Set).Write(filepath.Join(stage, name)) },
+		func() error { return s.copy(gen.Set, filepath.Join(stage, name)) },
 		func() error { return writeManifest(filepath.Join(stage, name), gen) },
 		func() error { return os.RemoveAll(final) }, // one that was interrupted before the link was set
 		func() error { return os.Rename(filepath.Join(stage, name), final) },
@@ -103,6 +104,38 @@ func (s store) steps(gen *Generation) []func() error {
 func dirName(gen *Generation) string {
 	_, digest, _ := strings.Cut(gen.Digest, ":")
 	return fmt.Sprintf("%s%d-%.8s", dirPrefix, gen.Number, digest)
+}
+
+// copy writes the files of a set into a new directory. A file that the stored generation has already is linked and not
+// written and flushed once more: of hundreds of files mostly one has changed.
+func (s store) copy(set fileset.Set, into string) error {
+	old, err := os.Readlink(filepath.Join(s.dir, linkName))
+	if err != nil {
+		return copies(set).Write(into)
+	}
+	var changed []fileset.File
+	linked := map[string]bool{} // directories
+	for _, f := range copies(set).Files() {
+		from, to := filepath.Join(s.dir, filepath.Base(old), f.Name), filepath.Join(into, f.Name)
+		if data, err := os.ReadFile(from); err != nil || !bytes.Equal(data, f.Data) {
+			changed = append(changed, f)
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+			return err
+		}
+		if err := os.Link(from, to); err != nil { // a file system without links
+			changed = append(changed, f)
+			continue
+		}
+		linked[filepath.Dir(to)] = true
+	}
+	for dir := range linked {
+		if err := fileset.SyncDir(dir); err != nil {
+			return err
+		}
+	}
+	return fileset.New(changed...).Write(into)
 }
 
 // copies are the files of a set as they are stored.

@@ -181,3 +181,43 @@ func TestAnEmptyStoreHasNothing(t *testing.T) {
 		t.Errorf("last number %d", n)
 	}
 }
+
+// TestAnUnchangedFileIsStoredOnce stores a second generation in which one file of many is another.
+func TestAnUnchangedFileIsStoredOnce(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	set := fileset.New(
+		fileset.File{Name: "apps/a.ini", Data: []byte("a"), Mode: 0o644}, fileset.File{Name: "apps/b.ini", Data: []byte("b"), Mode: 0o644},
+		fileset.File{Name: "/etc/default/fastx4", Data: []byte("n"), Mode: 0o644})
+	stored := func(number int, set fileset.Set) map[string]os.FileInfo {
+		t.Helper()
+		if err := s.save(&Generation{Number: number, Digest: set.Digest(), Set: set}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.load()
+		if err != nil || !got.Set.Equal(set) {
+			t.Fatalf("read back %v, %v", got, err)
+		}
+		files := map[string]os.FileInfo{}
+		for _, f := range set.Files() {
+			info, err := os.Stat(filepath.Join(s.dir, linkName, storedName(f.Name)))
+			if err != nil || info.Mode().Perm() != 0o600 {
+				t.Fatalf("%s is stored as %v, %v", f.Name, info, err)
+			}
+			files[f.Name] = info
+		}
+		return files
+	}
+	first := stored(1, set)
+	second := stored(2, set.With(fileset.File{Name: "apps/b.ini", Data: []byte("B"), Mode: 0o644}))
+	for name, changed := range map[string]bool{"apps/a.ini": false, "apps/b.ini": true, "/etc/default/fastx4": false} {
+		if os.SameFile(first[name], second[name]) == changed {
+			t.Errorf("%s: changed %t, and stored as another file %t", name, changed, !changed)
+		}
+	}
+	damaged := filepath.Join(s.dir, linkName, storedName("apps/a.ini")) // what is not what it was is written anew
+	if err := os.WriteFile(damaged, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stored(3, set)
+}

@@ -46,6 +46,7 @@ type Options struct {
 	Quiet    time.Duration    // before what fails to load is read once more; 0 = DefaultQuiet
 	Patience time.Duration    // with a look that nobody else bounds; 0 = DefaultPatience
 	Retry    time.Duration    // between two tries to keep what could not be kept; 0 = DefaultRetry
+	Hold     time.Duration    // of what allows more by saying less; 0 = DefaultHold
 	Now      func() time.Time // nil = time.Now
 }
 
@@ -59,7 +60,8 @@ const (
 // Loop brings what the files say to the services, one set at a time:
 //
 //  1. the keeper judges the set; what it rejects, or accepts only in part, is
-//     read once more after a pause, since somebody may still be writing
+//     read once more after a pause, since somebody may still be writing; what
+//     allows more only by saying less has to stay so for a while
 //  2. all services prepare, then all commit; or all abort, and the keeper refuses it
 //  3. the keeper adopts the generation, and the history records it
 //  4. one line in the log tells of it
@@ -74,6 +76,8 @@ type Loop struct {
 	brought  []Key                  // what was changed to get from the generation before to the running one
 	said     string                 // what the log last said of rejected files, until others run
 	unkept   diag.List              // why the running generation is not kept on the disk; it is tried again
+	held     held                   // the set that has to wait
+	asked    bool                   // somebody asked for the look under way
 }
 
 // request is a Reload on its way to Run.
@@ -95,6 +99,9 @@ func New(o Options) *Loop {
 	}
 	if o.Retry == 0 {
 		o.Retry = DefaultRetry
+	}
+	if o.Hold == 0 {
+		o.Hold = DefaultHold
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -152,6 +159,8 @@ func (l *Loop) Run(ctx context.Context, sets <-chan fileset.Set) error {
 			l.take(ctx, set, "watch")
 		case r := <-l.requests:
 			r.reply <- l.serve(ctx, r)
+		case <-l.matured():
+			l.release(func() Report { return l.look(ctx, ctx, "watch") })
 		case <-retry.C:
 			if len(l.unkept) > 0 {
 				l.keep(l.o.Keeper.Current())
@@ -169,6 +178,8 @@ func (l *Loop) answer(ctx context.Context, r request) Report {
 	defer stop()
 	if !r.glance {
 		l.o.Keeper.Forget()
+		l.asked = true
+		defer func() { l.asked = false }()
 	}
 	return l.look(looking, ctx, r.origin)
 }
@@ -225,7 +236,7 @@ func (l *Loop) take(ctx context.Context, set fileset.Set, origin string) Report 
 func (l *Loop) bring(ctx context.Context, set fileset.Set, origin string, good bool) Report {
 	outcome, set := l.judge(ctx, set, origin) // (1)
 	l.o.Seen(set)
-	switch out := outcome.(type) {
+	switch out := l.hold(outcome).(type) {
 	case generation.Accepted:
 		return l.apply(ctx, out.Candidate, set)
 	case generation.Rejected:

@@ -24,7 +24,7 @@ type reader struct {
 }
 
 func newReader(o Options) *reader {
-	r := &reader{o: o, jobs: make(chan struct{}, 1), results: make(chan result, 1), watched: map[string]bool{}}
+	r := &reader{o: o, jobs: make(chan struct{}, 1), results: make(chan result, 1), watched: map[string]bool{}, events: o.told}
 	if o.Deaf {
 		return r
 	}

@@ -21,6 +21,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
+
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 )
 
@@ -36,7 +38,8 @@ type Options struct {
 	Deaf     bool                       // to file events: changes are found by rescanning only
 	Log      *slog.Logger
 
-	read func(dir string, extra ...string) (fileset.Set, []string, error) // nil = fileset.ReadDirs
+	read Reader                // nil = fileset.ReadDirs
+	told <-chan fsnotify.Event // the events of one who is deaf to the system's; nil = none
 }
 
 // Watcher watches a directory tree and some files outside it.

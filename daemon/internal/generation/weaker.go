@@ -1,0 +1,133 @@
+package generation
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/fastx-kit/fastx-kit/daemon/diag"
+	"github.com/fastx-kit/fastx-kit/daemon/fileset"
+	"github.com/fastx-kit/fastx-kit/daemon/natsconf"
+	"github.com/fastx-kit/fastx-kit/daemon/spec"
+)
+
+// Weaker says what a candidate allows, compared with the generation before, only because its files do not say
+// something any more. That is what a security file looks like of which the rest has yet to be written: a file that
+// ends in the middle of a line, a user who is not disabled any more, a block that is gone. It is
+// also what an administrator's edit looks like, so it is no error: it asks for patience.
+func (k *Keeper) Weaker(candidate *Generation) diag.List {
+	was := k.before()
+	if was == nil {
+		return nil
+	}
+	out := k.cut(candidate.Set)
+	out = append(out, raised(was.Permissions, candidate.Config.Permissions)...)
+	out = append(out, lostBlocks(was.NATS, candidate.Config.NATS)...)
+	out = append(out, lostSeeds(was.Transporter, candidate.Config.Transporter)...)
+	out.Sort()
+	return out
+}
+
+// before is what the generation before means, nil when there is none that loads.
+func (k *Keeper) before() *spec.Config {
+	switch {
+	case k.base == nil:
+		return nil
+	case k.base.Config != nil:
+		return k.base.Config
+	}
+	cfg, problems := k.o.Load(k.base.Set)
+	if problems.HasErrors() {
+		return nil
+	}
+	return cfg
+}
+
+// Await ends a candidate that is not to run yet. The running generation stays, and the same set may be offered again.
+func (k *Keeper) Await(candidate *Generation, why diag.List) {
+	if candidate == nil || candidate != k.candidate {
+		return
+	}
+	k.see(sight{k.offered, false, append(slices.Clone(why), candidate.Problems...)})
+	k.candidate, k.offered = nil, ""
+}
+
+func weaker(file, key, summary string) diag.Diagnostic {
+	return diag.Diagnostic{File: file, Key: key, Severity: diag.Error, Code: "weaker", Summary: summary,
+		Remedy: "write the file whole; if this is meant, it is taken in a while, and at once by fastxctl reload --wait"}
+}
+
+// cut finds security files that end in the middle of a line and did not before.
+func (k *Keeper) cut(set fileset.Set) (out diag.List) {
+	newline := []byte("\n")
+	for _, old := range k.base.Set.Files() {
+		now, there := set.Lookup(old.Name)
+		if there && security(old.Name) && bytes.HasSuffix(old.Data, newline) && !bytes.HasSuffix(now.Data, newline) {
+			out = append(out, weaker(old.Name, "", "ends in the middle of a line, as a file does that is still being written"))
+		}
+	}
+	return out
+}
+
+const permissionsFile = "permissions.ini"
+
+// raised finds users and groups who stand higher because their entry, or the default, is gone.
+func raised(was, now spec.Permissions) (out diag.List) {
+	s, _ := spec.Lookup(permissionsFile, "permissions", "default")
+	if now.Default > was.Default && now.Default.String() == s.Default {
+		out = append(out, weaker(permissionsFile, "permissions.default", fmt.Sprintf("is not %s any more", was.Default)))
+	}
+	most := now.Default
+	for _, l := range now.Groups {
+		most = max(most, l)
+	}
+	gone := func(key string, was, now map[string]spec.Level, most spec.Level) {
+		for _, name := range slices.Sorted(maps.Keys(was)) {
+			if _, there := now[name]; !there && was[name] < most {
+				out = append(out, weaker(permissionsFile, was[name].String()+"."+key, fmt.Sprintf("does not name %q any more, who thereby may do more", name)))
+			}
+		}
+	}
+	gone("users", was.Users, now.Users, most)
+	gone("groups", was.Groups, now.Groups, now.Default)
+	return out
+}
+
+// lostBlocks finds what nats-server.conf asked for and does not any more.
+func lostBlocks(was, now *natsconf.Config) (out diag.List) {
+	if was == nil || now == nil {
+		return nil
+	}
+	lost := func(gone bool, key string) {
+		if gone {
+			out = append(out, weaker("nats-server.conf", key, "is gone"))
+		}
+	}
+	lost(was.TLS != nil && now.TLS == nil, "tls")
+	lost(was.Cluster != nil && now.Cluster == nil, "cluster")
+	lost(was.Cluster != nil && now.Cluster != nil && was.Cluster.User != "" && now.Cluster.User == "", "cluster.authorization")
+	lost(unlimited(was.Authorization) < unlimited(now.Authorization), "authorization.users.permissions")
+	return out
+}
+
+// unlimited counts the users that may use every subject.
+func unlimited(a natsconf.Authorization) int {
+	count := 0
+	for _, u := range a.Users {
+		if u.Permissions == nil && a.Permissions == nil {
+			count++
+		}
+	}
+	return count
+}
+
+// lostSeeds finds components that had a seed of their own and now would show the one that all share.
+func lostSeeds(was, now spec.Transporter) (out diag.List) {
+	for _, c := range spec.Components() {
+		if was.Seeds[c].Current != "" && now.Seeds[c].Current == "" && now.Form == was.Form && now.Default.Current != "" {
+			out = append(out, weaker("transporter-secret.ini", string(c)+".seed", "is gone"))
+		}
+	}
+	return out
+}
