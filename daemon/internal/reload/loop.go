@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
@@ -72,8 +73,10 @@ type Loop struct {
 	started  *generation.Generation // what the process started with
 	recorded *generation.Generation // what the history holds
 	brought  []Key                  // what was changed to get from the generation before to the running one
-	said     string                 // what the log last said of rejected files, until others run
-	unkept   diag.List              // why the running generation is not kept on the disk; it is tried again
+	mu       sync.Mutex
+	stats    Stats
+	said     string    // what the log last said of rejected files, until others run
+	unkept   diag.List // why the running generation is not kept on the disk; it is tried again
 }
 
 // request is a Reload on its way to Run.
@@ -214,8 +217,14 @@ func (l *Loop) unreadable(err error) Report {
 
 // take judges a set, applies it, and tells when that changed anything.
 func (l *Loop) take(ctx context.Context, set fileset.Set, origin string) Report {
-	before := l.o.Keeper.Status()
+	before, began := l.o.Keeper.Status(), l.o.Now()
 	report := l.bring(ctx, set, origin, before.Accepted)
+	l.count(func(s *Stats) {
+		end := l.o.Now()
+		if s.Took = end.Sub(began); report.Outcome != Rejected {
+			s.Success = end
+		}
+	})
 	if now := l.o.Keeper.Status(); now.Generation != before.Generation || now.Accepted != before.Accepted || now.Digest != before.Digest {
 		l.o.Changed()
 	}
