@@ -74,6 +74,7 @@ func Run(ctx context.Context, o Options) error {
 	// The first generation starts the components. They stop before what they stand on does.
 	n.group.ctx = running
 	defer n.group.Stop()
+	defer n.exporter.Stop()
 	if _, err := n.loop.Start(ctx); err != nil {
 		return err
 	}
@@ -85,7 +86,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer n.hush()
-	server, err := admin.Start(admin.Options{RunDir: n.place.Run, Backend: backend{n}, Log: n.log})
+	server, err := admin.Start(admin.Options{RunDir: n.place.Run, Backend: backend{n}, Metrics: n, Log: n.log})
 	if err != nil {
 		return err
 	}
@@ -145,9 +146,10 @@ func (n *Node) buildEngine() error {
 	if err != nil {
 		return err
 	}
+	n.exporter = &metricsListener{handler: n, log: n.log}
 	n.group, n.past, n.nudge = newGroup(n), newPast(n), newNudge(n)
 	n.loop = reload.New(reload.Options{Source: n.watcher, Keeper: n.keeper, Recorder: n.past, Changed: n.changed, Seen: n.sawFiles, Restart: n.restart,
-		Applier: reload.Applier{Services: []reload.Service{n.opts.Logs, n.group}}, Log: n.opts.Logs.For("config")})
+		Applier: reload.Applier{Services: []reload.Service{n.opts.Logs, n.exporter, n.group}}, Log: n.opts.Logs.For("config")})
 	return nil
 }
 

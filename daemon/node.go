@@ -52,7 +52,9 @@ type Node struct {
 	loop    *reload.Loop
 	past    *pastRecorder
 	nudge   *nudge.Nudge
-	writing chan struct{} // holds one while FX_CONFIG_DIR is written to
+
+	exporter *metricsListener
+	writing  chan struct{} // holds one while FX_CONFIG_DIR is written to
 
 	references func(fileset.Set) []string // the files outside of FX_CONFIG_DIR that those of a set name
 

@@ -43,7 +43,7 @@ func envSettings() []Setting {
 		{File: envFile, Key: "FX_LISTEN", Type: TypeAddress, Default: ":3300",
 			Doc:  "Where the webserver listens, HOST:PORT; port 0 takes a free one. Who is connected stays connected when it changes.",
 			into: to(func(e *Env) *string { return &e.Listen })},
-		{File: envFile, Key: "FX_METRICS_LISTEN", Type: TypeAddress, Reload: RestartService, early: true,
+		{File: envFile, Key: "FX_METRICS_LISTEN", Type: TypeAddress, Reload: RestartService,
 			Doc:  "Where /metrics is served, HOST:PORT; off when absent.",
 			into: to(func(e *Env) *string { return &e.MetricsListen })},
 		{File: envFile, Key: "FX_MAX_SESSIONS", Type: TypeCount, Default: "0",

@@ -27,6 +27,7 @@
 //	DELETE /v1/sessions/ID        Session
 //	POST   /v1/sessions/ID/message  MessageRequest → Message
 //	POST   /v1/message            MessageRequest → Message, to everyone
+//	GET    /metrics               in the Prometheus text format
 //
 // The header Fastx-User names whom to act for. A failure is {"error": Error}.
 package admin

@@ -24,6 +24,7 @@ const userHeader = "Fastx-User"
 type Options struct {
 	RunDir  string // FX_RUN_DIR; must exist
 	Backend Backend
+	Metrics http.Handler // answers GET /metrics; nil = nothing does
 	Log     *slog.Logger
 	// LoginName turns a peer's uid into a login name; nil reads /etc/passwd.
 	LoginName func(uid uint32) (string, error)
@@ -125,6 +126,9 @@ func (s *Server) routes() http.Handler {
 		defer cancel()
 		return c.Terminate(ctx, r.PathValue("id"))
 	}))
+	if s.o.Metrics != nil {
+		mux.Handle("GET /metrics", s.o.Metrics)
+	}
 	s.configRoutes(mux)
 	s.administerRoutes(mux)
 	mux.Handle("/", answer(http.StatusOK, func(r *http.Request) (any, error) {

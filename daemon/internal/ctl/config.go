@@ -15,7 +15,8 @@ func (a *app) configCmd() *cobra.Command {
 		Use:   "config",
 		Short: "Look at the configurations this node has accepted, and go back to one",
 		Long: `config lists, shows and compares the configurations that the fastxd on this machine has
-accepted, and goes back to one. Each node keeps its own history, in which secrets are replaced by digests.`,
+accepted, and goes back to one. Each node keeps its own history, in which secrets are
+replaced by digests.`,
 		Example: `  fastxctl config log
   fastxctl config show 12
   fastxctl config diff 11 12

@@ -21,9 +21,9 @@ func (a *app) configRollbackCmd() *cobra.Command {
 generation. It writes all of them or none, keeps modes and owners, and prints and exits as
 reload --wait does. --dry-run prints what would change and writes nothing.
 
-The history holds no secrets. One that has not changed since stays; if one has, rollback names
-it and writes nothing, unless --keep-secrets says that the present ones stay in force. The
-files as they were before stay in FX_LOCAL_DIR/rollback/before until the next rollback.`,
+The history holds no secrets. One that has not changed since stays; if one has, rollback
+names it and writes nothing, unless --keep-secrets says that the present ones stay in force.
+The files as they were before stay in FX_LOCAL_DIR/rollback/before until the next rollback.`,
 		Example: `  fastxctl config rollback 12 --dry-run
   fastxctl config rollback 12
   fastxctl config rollback 12 --keep-secrets --origin ann`,

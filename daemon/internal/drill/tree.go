@@ -95,7 +95,7 @@ func Tree() fileset.Set {
 
 // Mode is the mode that a file of this name should have.
 func Mode(name string) fs.FileMode {
-	if k, _ := spec.KindOf(name); k.Secret {
+	if k, _ := spec.KindOf(name); k.Secret || name == "nats-server.conf" { // it holds the password of the routes
 		return 0o600
 	}
 	return 0o644

@@ -1,5 +1,5 @@
 // Package history records each accepted generation as a commit in a git repository of the
-// node's own, and lists, shows and compares them.
+// node's own, and lists, shows, compares and restores them.
 //
 // The repository is bare and lies in FX_LOCAL_DIR/history: N nodes on one share
 // would race on one index, and one node's rejection is not another's. Any git can

@@ -72,3 +72,37 @@ func TestAKeyThatWaitsForARestartShowsWhatRuns(t *testing.T) {
 		}
 	}
 }
+
+// TestEachGenerationIsToldAndCountedOnce however often somebody asks for it.
+func TestEachGenerationIsToldAndCountedOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, t.TempDir())
+	step := func(text string, accepted, rejected uint64) {
+		t.Helper()
+		r.keeper.Forget() // as a reload that is asked for does
+		report := r.look(t.Context(), files("fastx.env", text))
+		s := r.Stats()
+		if s.Accepted != accepted || s.Rejected != rejected || s.Success.IsZero() || s.Took < 0 {
+			t.Errorf("after %q, which was %s: %+v", text, report.Outcome, s)
+		}
+		if lines := [2]int{len(r.lines("config accepted")), len(r.lines("config rejected"))}; lines != [2]int{int(accepted), int(rejected)} {
+			t.Errorf("after %q: %d lines in the log\n%s", text, lines, r.log.String())
+		}
+	}
+	if s := r.Stats(); s != (Stats{}) {
+		t.Errorf("before anything: %+v", s)
+	}
+	for range 2 {
+		step("1", 1, 0)
+	}
+	good := r.Stats().Success
+	for range 3 {
+		step("bad", 1, 1)
+	}
+	if s := r.Stats(); !s.Success.Equal(good) {
+		t.Errorf("what is rejected counts as a success: %+v", s)
+	}
+	step("1", 1, 1)
+	step("bad", 1, 2) // others ran in between
+	step("2", 2, 2)
+}

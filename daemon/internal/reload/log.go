@@ -24,6 +24,7 @@ func (l *Loop) logRejected(problems diag.List, digest string) {
 		return
 	}
 	l.said = news
+	l.count(func(s *Stats) { s.Rejected++ })
 	text := fmt.Sprintf("config rejected: %s in %.15s", problems.Counts(), digest)
 	if gen := l.o.Keeper.Current(); gen != nil {
 		text += fmt.Sprintf("; still running generation %d (%s, %s ago)", gen.Number, short(gen.Digest), l.age(gen))
@@ -35,6 +36,7 @@ func (l *Loop) logRejected(problems diag.List, digest string) {
 // launcher changed; applied in 12ms", and what is held back.
 func (l *Loop) logAccepted(gen *generation.Generation, changed []string, took time.Duration) {
 	l.said = ""
+	l.count(func(s *Stats) { s.Accepted++ })
 	text := fmt.Sprintf("config accepted: generation %d (%s): ", gen.Number, short(gen.Digest))
 	if len(changed) > 0 {
 		text += strings.Join(changed, ", ") + " changed; "

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
@@ -78,6 +79,8 @@ type Loop struct {
 	unkept   diag.List              // why the running generation is not kept on the disk; it is tried again
 	held     held                   // the set that has to wait
 	asked    bool                   // somebody asked for the look under way
+	mu       sync.Mutex
+	stats    Stats
 }
 
 // request is a Reload on its way to Run.
@@ -225,8 +228,14 @@ func (l *Loop) unreadable(err error) Report {
 
 // take judges a set, applies it, and tells when that changed anything.
 func (l *Loop) take(ctx context.Context, set fileset.Set, origin string) Report {
-	before := l.o.Keeper.Status()
+	before, began := l.o.Keeper.Status(), l.o.Now()
 	report := l.bring(ctx, set, origin, before.Accepted)
+	l.count(func(s *Stats) {
+		end := l.o.Now()
+		if s.Took = end.Sub(began); report.Outcome != Rejected {
+			s.Success = end
+		}
+	})
 	if now := l.o.Keeper.Status(); now.Generation != before.Generation || now.Accepted != before.Accepted || now.Digest != before.Digest {
 		l.o.Changed()
 	}
