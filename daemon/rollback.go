@@ -71,6 +71,9 @@ func (n *Node) rollBack(ctx context.Context, r admin.RollbackRequest, plan chan<
 	if r.DryRun {
 		return errDryRun
 	}
+	if err := ctx.Err(); err != nil { // a share that hung is back, and nobody waits any more
+		return err
+	}
 	return n.writeRollback(now, then) // (4)
 }
 
