@@ -29,7 +29,9 @@ var errDryRun = errors.New("nothing was written")
 // From (1) on nobody else's change is taken over.
 func (b backend) Rollback(ctx context.Context, r admin.RollbackRequest) (admin.RollbackReport, error) {
 	plan := make(chan history.Restoration, 1)
-	defer b.n.notify.begin(monotonic())()
+	if !r.DryRun {
+		defer b.n.notify.begin(monotonic())()
+	}
 	done, err := b.n.loop.Change(ctx, rollbackOrigin(r), func(ctx context.Context) error {
 		return b.n.onShare(ctx, func() error { return b.n.rollBack(ctx, r, plan) })
 	})
@@ -68,6 +70,9 @@ func (n *Node) rollBack(ctx context.Context, r admin.RollbackRequest, plan chan<
 	plan <- then
 	if r.DryRun {
 		return errDryRun
+	}
+	if err := ctx.Err(); err != nil { // a share that hung is back, and nobody waits any more
+		return err
 	}
 	return n.writeRollback(now, then) // (4)
 }

@@ -22,7 +22,7 @@ generation. It writes all of them or none, keeps modes and owners, and prints an
 reload --wait does. --dry-run prints what would change and writes nothing.
 
 The history holds no secrets. One that has not changed since stays; if one has, rollback
-names it and writes nothing, unless --keep-secrets lets the present ones stay in force.
+names it and writes nothing, unless --keep-secrets leaves the present ones in force.
 The files as they were before stay in FX_LOCAL_DIR/rollback/before until the next rollback.`,
 		Example: `  fastxctl config rollback 12 --dry-run
   fastxctl config rollback 12
