@@ -82,7 +82,7 @@ func size(t *testing.T, dir string) (bytes int64, files int) {
 // TestDrillConfigLeaks reloads again and again, with a history, and counts what is left over. It does not run beside
 // other tests, whose goroutines it would count.
 func TestDrillConfigLeaks(t *testing.T) {
-	reloads := 200
+	reloads := 60
 	if *full {
 		reloads = 10_000
 	}
@@ -104,7 +104,7 @@ func TestDrillConfigLeaks(t *testing.T) {
 			t.Fatalf("reload %d: %s does not run: %v", i, f.Name, l.Keeper.Status().Problems.Err())
 		}
 	}
-	const warm = 50
+	const warm = 20
 	for i := range warm {
 		reload(i)
 	}
