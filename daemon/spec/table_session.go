@@ -54,7 +54,7 @@ func profileSettings() []Setting {
 	f := profileFile
 	return []Setting{
 		{File: f, Key: "max_geometry", Type: TypeSize,
-			Doc:  "The largest display; no limit when absent.",
+			Doc:  "The largest screen of a session: at its start, and as far as its viewers can resize it; 7680x4320 at its start when absent.",
 			into: to(func(p *Profile) *Size { return &p.MaxGeometry })},
 		{File: f, Key: "sessions_per_user", Type: TypeCount, Default: "0",
 			Doc:  "The most sessions of one user in the cluster; 0 is no limit.",
