@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/nats-io/nats-server/v2/conf"
 
@@ -76,7 +77,10 @@ func (p *parser) syntaxError(text string, err error) {
 
 // hideWords keeps a quoted punctuation mark and hides everything longer.
 func hideWords(quoted string) string {
-	if len(quoted) <= 3 && !strings.ContainsFunc(quoted, isWord) {
+	if strings.Contains(quoted, "\x00") { // so upstream calls it
+		return "the end of the text"
+	}
+	if len(quoted) <= 3 && !strings.ContainsFunc(quoted, isWord) && !strings.ContainsFunc(quoted, unicode.IsControl) {
 		return unmask(quoted)
 	}
 	return "something else"
