@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"flag"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -21,19 +20,19 @@ var (
 	shotsDir = flag.String("shots", os.Getenv("FX_SHOTS_DIR"), "keep screenshots of every page in this folder")
 )
 
+// realNoVNC shows displays with the distribution's noVNC, which make test fetches where it is not installed.
+func realNoVNC(s *setup) { s.NoVNC = os.DirFS(*novncDir) }
+
 // TestABrowserSignsInStartsAndSees goes the way of a user in a real browser: a wrong
 // password, the right one, start, the display's pixels, typing, and the end.
 func TestABrowserSignsInStartsAndSees(t *testing.T) {
 	t.Parallel()
-	if _, err := os.Stat(filepath.Join(*novncDir, "core", "rfb.js")); err != nil {
-		t.Skip("the distribution's noVNC is not on this machine; make test installs it")
-	}
 	b := browsertest.Open(t, *shotsDir)
 	display := &screen{width: 320, height: 200, pixel: func(x, y int) [3]byte {
 		return [3]byte{byte(40 + x/4), byte(90 + y/2), 160}
 	}}
 	w := newWorld(t, func(s *setup) {
-		s.NoVNC = os.DirFS(*novncDir)
+		realNoVNC(s)
 		s.Account = "root"
 	})
 	w.fake.rfb = display.serve

@@ -1,7 +1,6 @@
 package webserver
 
 import (
-	"os"
 	"testing"
 	"time"
 
@@ -17,7 +16,7 @@ import (
 func TestThePageSpeaksGerman(t *testing.T) {
 	t.Parallel()
 	b := browsertest.Open(t, *shotsDir)
-	w := newWorld(t, func(s *setup) { s.NoVNC = os.DirFS(*novncDir) })
+	w := newWorld(t, realNoVNC)
 	w.fake.rfb = (&screen{width: 640, height: 480, pixel: func(x, y int) [3]byte { return [3]byte{40, 90, 160} }}).serve
 	browsertest.Tell(b, network.Enable, network.EnableParams{})
 	browsertest.Tell(b, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": "de-AT,de;q=0.9"}})
@@ -48,7 +47,7 @@ func TestThePageSpeaksGerman(t *testing.T) {
 func TestNothingMovesForWhoWantsRest(t *testing.T) {
 	t.Parallel()
 	b := browsertest.Open(t, *shotsDir)
-	w := newWorld(t, func(s *setup) { s.NoVNC = os.DirFS(*novncDir) })
+	w := newWorld(t, realNoVNC)
 	s := w.fake.add(transporter.Session{User: "ann", App: "xterm", State: transporter.Starting})
 	b.Go(w.url)
 	b.Do(chromedp.SendKeys(chromedp.CSS("#username"), "ann"), chromedp.SendKeys(chromedp.CSS("#password"), password+"\r"))

@@ -4,8 +4,6 @@ import (
 	"context"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,11 +20,8 @@ import (
 // openViewer looks at a session of a world in a browser.
 func openViewer(t *testing.T) (*world, *browsertest.Tab, *screen, transporter.Session) {
 	t.Helper()
-	if _, err := os.Stat(filepath.Join(*novncDir, "core", "rfb.js")); err != nil {
-		t.Skip("the distribution's noVNC is not on this machine; make test installs it")
-	}
 	b := browsertest.Open(t, *shotsDir)
-	w := newWorld(t, func(s *setup) { s.NoVNC = os.DirFS(*novncDir) })
+	w := newWorld(t, realNoVNC)
 	seen := &screen{width: 800, height: 500, pixel: func(x, y int) [3]byte { return [3]byte{byte(30 + x/8), byte(60 + y/4), 120} }}
 	w.fake.rfb = seen.serve
 	s := w.fake.add(transporter.Session{User: "ann", App: "xterm", Name: "Wing, Reynolds 3e6"})
