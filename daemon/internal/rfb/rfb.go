@@ -1,6 +1,8 @@
 // Package rfb is a small viewer of RFB displays (RFC 6143): protocol 3.8, no authentication, true
 // colour, raw pixels. It takes pictures of displays and drives them in tests.
 //
+// A Limiter stands between a display and a viewer of somebody else's make and keeps that to a screen's largest size.
+//
 // What answers is taken for hostile: whoever owns a session owns its X server. Sizes are
 // bounded and no pixel lies outside the screen; how long it may take is up to the connection's deadline.
 package rfb
