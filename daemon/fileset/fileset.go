@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // ErrDuplicate is why a name that was given to New twice, with different files, cannot be read.
@@ -42,7 +43,14 @@ func (f File) Equal(g File) bool {
 
 // Set is an immutable set of files, sorted by name. The zero value is empty.
 type Set struct {
-	files []File
+	files  []File
+	digest *digest // of them; shared by the copies of a set
+}
+
+// digest is worked out once, when it is first asked for.
+type digest struct {
+	once sync.Once
+	text string
 }
 
 // New returns the set of the files. No file wins over another: equal ones of one
@@ -61,8 +69,11 @@ func New(files ...File) Set {
 			out[last] = File{Name: f.Name, Err: ErrDuplicate}
 		}
 	}
-	return Set{slices.Clip(out)}
+	return of(slices.Clip(out))
 }
+
+// of returns the set of files that are sorted, each with a name of its own.
+func of(files []File) Set { return Set{files, new(digest)} }
 
 // Len returns how many files there are.
 func (s Set) Len() int { return len(s.files) }
@@ -104,9 +115,9 @@ func (s Set) With(f File) Set {
 	if ok {
 		files := s.Files()
 		files[i] = f
-		return Set{files}
+		return of(files)
 	}
-	return Set{slices.Insert(s.Files(), i, f)}
+	return of(slices.Insert(s.Files(), i, f))
 }
 
 // Without returns the set without the file of that name.
@@ -115,7 +126,7 @@ func (s Set) Without(name string) Set {
 	if !ok {
 		return s
 	}
-	return Set{slices.Delete(s.Files(), i, i+1)}
+	return of(slices.Delete(s.Files(), i, i+1))
 }
 
 func (s Set) find(name string) (int, bool) {
@@ -129,10 +140,18 @@ func (s Set) Equal(other Set) bool {
 
 // Digest returns "sha256:<hex>" over every file's name, data, mode, owner,
 // error text and the directories above it. Each part is preceded by its length, so that no two different
-// sets are ever hashed as the same bytes.
+// sets are ever hashed as the same bytes. It is worked out once for a set.
 func (s Set) Digest() string {
+	if s.digest == nil {
+		return sum(nil)
+	}
+	s.digest.once.Do(func() { s.digest.text = sum(s.files) })
+	return s.digest.text
+}
+
+func sum(files []File) string {
 	h := sha256.New()
-	for _, f := range s.files {
+	for _, f := range files {
 		frame(h, []byte(f.Name))
 		frame(h, f.Data)
 		for _, n := range []int{int(f.Mode), f.UID, f.GID} {

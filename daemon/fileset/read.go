@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // What Read accepts before it gives up. A configuration is a few hundred small
@@ -71,40 +72,36 @@ func Read(dir string, extra ...string) (Set, error) {
 // ReadDirs is Read that also returns, sorted, the real path of every directory
 // whose entries had a say in the result: the ones to watch for changes.
 func ReadDirs(dir string, extra ...string) (Set, []string, error) {
-	for range attempts - 1 {
-		set, dirs, err := readOnce(dir, extra)
-		if !errors.Is(err, errMoved) {
-			return set, dirs, err
-		}
-	}
-	return readOnce(dir, extra)
+	return new(Known).ReadDirs(dir, extra...)
 }
 
-func readOnce(dir string, extra []string) (Set, []string, error) {
+// all reads everything once.
+func (r *reader) all(dir string, extra []string) (Set, error) {
 	root, err := filepath.EvalSymlinks(dir)
 	if err != nil {
-		return Set{}, nil, fmt.Errorf("read the directory: %w", err)
+		return Set{}, fmt.Errorf("read the directory: %w", err)
 	}
-	r := &reader{dirs: map[string]bool{}}
 	if filepath.Clean(dir) != root {
 		r.watch(filepath.Dir(filepath.Clean(dir)))
 	}
 	if err := r.dir(root, "", nil); err != nil {
-		return Set{}, nil, fmt.Errorf("read the directory %s: %w", dir, err)
+		return Set{}, fmt.Errorf("read the directory %s: %w", dir, err)
 	}
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(extra))) {
 		if err := r.extra(name); err != nil {
-			return Set{}, nil, err
+			return Set{}, err
 		}
 	}
 	if now, err := filepath.EvalSymlinks(dir); err != nil || now != root {
-		return Set{}, nil, fmt.Errorf("read the directory %s: %w", dir, errMoved)
+		return Set{}, fmt.Errorf("read the directory %s: %w", dir, errMoved)
 	}
-	return New(r.files...), r.watched(), nil
+	return New(r.files...), nil
 }
 
 // reader is one walk.
 type reader struct {
+	trusted map[string]memory // files that need not be read when they look as they did
+	seen    map[string]memory // files as this walk found them
 	files   []File
 	dirs    map[string]bool
 	entries int
@@ -207,8 +204,7 @@ func list(dir, pinned string) ([]string, error) {
 		return nil, err
 	}
 	for _, n := range names {
-		file := filepath.Join(dir, n)
-		if target, _ := os.Readlink(file); pinned == "" || !strings.HasPrefix(target, dataLink+"/") {
+		if file := filepath.Join(dir, n); pinned == "" || !throughData(file) {
 			out = append(out, file)
 		}
 	}
@@ -223,6 +219,11 @@ func list(dir, pinned string) ([]string, error) {
 		out = append(out, filepath.Join(pinned, n))
 	}
 	return out, err
+}
+
+func throughData(file string) bool {
+	target, _ := os.Readlink(file)
+	return strings.HasPrefix(target, dataLink+"/")
 }
 
 // readNames lists a directory without what is ignored, never more than one entry beyond MaxFiles.
@@ -244,13 +245,12 @@ func readNames(dir string) ([]string, error) {
 
 // entry reads one file, or the directory that stands there.
 func (r *reader) entry(file, name string, above []identity) error {
-	info, err := os.Stat(file)
+	info, err := r.look(file)
 	switch {
 	case err == nil && info.IsDir():
 		return r.below(file, name, info, above)
 	case err == nil:
-		r.linked(file)
-		return r.file(file, name)
+		return r.file(file, name, info)
 	case errors.Is(err, fs.ErrNotExist):
 		return r.absent(file, name)
 	case errors.Is(err, syscall.ELOOP):
@@ -290,14 +290,19 @@ func (r *reader) below(file, name string, info fs.FileInfo, above []identity) er
 	return nil
 }
 
-// linked watches the directory in which a linked file really lies.
-func (r *reader) linked(file string) {
-	if info, err := os.Lstat(file); err != nil || info.Mode()&fs.ModeSymlink == 0 {
-		return
+// look says what is found at a path. It watches the directory in which a linked file really lies.
+func (r *reader) look(file string) (fs.FileInfo, error) {
+	info, err := os.Lstat(file)
+	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		return info, err
+	}
+	if info, err = os.Stat(file); err != nil || info.IsDir() {
+		return info, err
 	}
 	if real, err := filepath.EvalSymlinks(file); err == nil {
 		r.watch(filepath.Dir(real))
 	}
+	return info, nil
 }
 
 // extra reads a file outside the tree.
@@ -310,14 +315,19 @@ func (r *reader) extra(name string) error {
 		dir = filepath.Dir(name)
 	}
 	r.watch(dir)
-	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+	clean := filepath.Clean(name)
+	info, err := r.look(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		r.fail(filepath.ToSlash(clean), nil, err)
 		return nil
 	}
-	r.linked(name)
-	if err := r.file(name, filepath.ToSlash(filepath.Clean(name))); err != nil {
+	if err := r.file(name, filepath.ToSlash(clean), info); err != nil {
 		return err
 	}
-	return r.above(filepath.Clean(name))
+	return r.above(clean)
 }
 
 // above notes the directories on the way to the file that was read last, when that can be executed.
@@ -335,37 +345,50 @@ func (r *reader) above(name string) (err error) {
 
 // file reads one file. A file whose size or time moves while it is read is read
 // again, so that no mixture of two versions is ever returned.
-func (r *reader) file(file, name string) error {
+func (r *reader) file(file, name string, info fs.FileInfo) error {
+	if f, ok := r.recall(file, info); ok {
+		return r.add(f, name)
+	}
 	for range attempts {
-		f, info, err := readFile(file)
+		began := time.Now()
+		f, now, err := readFile(file, info)
 		switch {
 		case errors.Is(err, ErrUnstable):
 			continue
 		case errors.Is(err, fs.ErrNotExist):
 			return r.absent(file, name)
 		case err != nil:
-			r.fail(name, info, err)
+			r.fail(name, now, err)
 			return nil
 		}
-		f.Name = name
-		if r.size += int64(len(f.Data)); r.size > MaxSize {
-			return errTooBig
-		}
-		r.files = append(r.files, f)
-		return nil
+		r.remember(file, f, now, began)
+		return r.add(f, name)
 	}
 	r.fail(name, nil, ErrUnstable)
 	return nil
 }
 
+func (r *reader) add(f File, name string) error {
+	f.Name = name
+	r.files = append(r.files, f)
+	if r.size += int64(len(f.Data)); r.size > MaxSize {
+		return errTooBig
+	}
+	return nil
+}
+
 // ReadFile returns what one regular file holds, within the bounds of Read; nothing else is opened.
 func ReadFile(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, named(file, err)
+	}
 	for range attempts - 1 {
-		if f, _, err := readFile(file); !errors.Is(err, ErrUnstable) {
+		if f, _, err := readFile(file, info); !errors.Is(err, ErrUnstable) {
 			return f.Data, named(file, err)
 		}
 	}
-	f, _, err := readFile(file)
+	f, _, err := readFile(file, info)
 	return f.Data, named(file, err)
 }
 
@@ -376,11 +399,8 @@ func named(file string, err error) error {
 	return &fs.PathError{Op: "read", Path: file, Err: plain(err)}
 }
 
-func readFile(file string) (File, fs.FileInfo, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return File{}, nil, err
-	}
+// readFile reads a file that looked like info a moment ago.
+func readFile(file string, info fs.FileInfo) (File, fs.FileInfo, error) {
 	if !info.Mode().IsRegular() {
 		return File{}, info, ErrNotRegular // not even opened: opening a device may act on it
 	}
@@ -400,7 +420,7 @@ func drain(f *os.File, before fs.FileInfo) (File, fs.FileInfo, error) {
 	if !before.Mode().IsRegular() {
 		return File{}, before, ErrNotRegular
 	}
-	data, err := io.ReadAll(io.LimitReader(f, MaxFileSize+1))
+	data, err := readUpTo(f, before.Size())
 	if err != nil {
 		return File{}, before, err
 	}
@@ -416,4 +436,18 @@ func drain(f *os.File, before fs.FileInfo) (File, fs.FileInfo, error) {
 	}
 	uid, gid := owner(after)
 	return File{Data: data, Mode: after.Mode().Perm(), UID: uid, GID: gid}, after, nil
+}
+
+// readUpTo reads all of a file that is said to be of this size, and of one that is larger than MaxFileSize a byte more.
+func readUpTo(f io.Reader, size int64) ([]byte, error) {
+	data := make([]byte, min(size, MaxFileSize)+1)
+	n, err := io.ReadFull(f, data)
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return data[:n:n], nil
+	case err != nil:
+		return nil, err
+	}
+	rest, err := io.ReadAll(io.LimitReader(f, MaxFileSize+1-int64(n))) // it has grown, or its file system tells no sizes
+	return append(data, rest...), err
 }

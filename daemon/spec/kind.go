@@ -3,6 +3,8 @@ package spec
 import (
 	"path"
 	"slices"
+	"strings"
+	"sync"
 )
 
 // Dialect is how a file is written.
@@ -64,13 +66,33 @@ func Kinds() []Kind { return slices.Clone(kinds) }
 
 // KindOf finds the kind of a file by its name relative to FX_CONFIG_DIR.
 func KindOf(name string) (Kind, bool) {
-	for _, k := range kinds {
+	if k, ok := namedKinds()[name]; ok {
+		return k, true
+	}
+	for _, k := range openKinds() {
 		if ok, _ := path.Match(k.Pattern, name); ok {
 			return k, true
 		}
 	}
 	return Kind{}, false
 }
+
+// namedKinds are the kinds of one file each, and openKinds those of many: every file of a set is looked up, and more
+// than once.
+var (
+	namedKinds = sync.OnceValue(func() map[string]Kind {
+		out := map[string]Kind{}
+		for _, k := range kinds {
+			if !strings.Contains(k.Pattern, "*") {
+				out[k.Pattern] = k
+			}
+		}
+		return out
+	})
+	openKinds = sync.OnceValue(func() []Kind {
+		return slices.DeleteFunc(Kinds(), func(k Kind) bool { return !strings.Contains(k.Pattern, "*") })
+	})
+)
 
 // SecurityFiles lists the files that lower security by being gone: they may
 // vanish, or become empty, only when removed.ini says so.

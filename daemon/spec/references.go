@@ -14,8 +14,14 @@ import (
 // files, scripts. A change of one of them is a change of the configuration. What
 // lies behind a name is found once that file is itself in the set, so that a reader calls References
 // until nothing new comes.
-func References(set fileset.Set) []string {
-	names := map[string]bool{}
+func References(set fileset.Set) []string { return Input{Set: set}.References() }
+
+// References lists what the set's files and the process environment name.
+func (in Input) References() []string {
+	set, names := in.Set, map[string]bool{}
+	for key, value := range in.Environ {
+		addReference(set, "", syntax.Line{Key: key, Value: value}, envFile, names)
+	}
 	for _, f := range set.Files() {
 		k, known := KindOf(f.Name)
 		switch {
@@ -26,22 +32,11 @@ func References(set fileset.Set) []string {
 		case k.Dialect == DialectEnv:
 			envReferences(set, f, names)
 		case k.Dialect == DialectINI:
-			iniReferences(f, k.Pattern, names)
+			doc, _ := in.Memo.parse(f.Name, f.Data, syntax.ParseINI)
+			iniReferences(doc, k.Pattern, names)
 		case k.Dialect == DialectNATS:
 			natsReferences(f, names)
 		}
-	}
-	return slices.Sorted(maps.Keys(names))
-}
-
-// References lists what the set's files and the process environment name.
-func (in Input) References() []string {
-	names := map[string]bool{}
-	for key, value := range in.Environ {
-		addReference(in.Set, "", syntax.Line{Key: key, Value: value}, envFile, names)
-	}
-	for _, name := range References(in.Set) {
-		names[name] = true
 	}
 	return slices.Sorted(maps.Keys(names))
 }
@@ -57,8 +52,7 @@ func envReferences(set fileset.Set, f fileset.File, names map[string]bool) {
 	}
 }
 
-func iniReferences(f fileset.File, pattern string, names map[string]bool) {
-	doc, _ := syntax.ParseINI(f.Name, f.Data)
+func iniReferences(doc *syntax.Doc, pattern string, names map[string]bool) {
 	for _, line := range doc.Entries() {
 		addReference(fileset.Set{}, line.Section, line, pattern, names)
 	}
@@ -73,7 +67,8 @@ func addReference(set fileset.Set, section string, line syntax.Line, pattern str
 	name := path.Clean(line.Value)
 	names[name] = true
 	if f, there := set.Lookup(name); there && f.Err == nil && s.Key == "FX_TRANSPORTER_SECRET" {
-		iniReferences(f, transporterFile, names)
+		doc, _ := syntax.ParseINI(name, f.Data)
+		iniReferences(doc, transporterFile, names)
 	}
 }
 

@@ -3,6 +3,7 @@ package spec
 import (
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Setting is one key that an administrator can set: a row of the settings table.
@@ -89,23 +90,25 @@ func complete(settings []Setting) []Setting {
 func Settings() []Setting { return slices.Clone(table) }
 
 // SettingsOf returns the part of the table that a file's kind has.
-func SettingsOf(pattern string) []Setting {
-	var out []Setting
+func SettingsOf(pattern string) []Setting { return slices.Clone(byFile()[pattern]) }
+
+// byFile is the table by the kinds of files.
+var byFile = sync.OnceValue(func() map[string][]Setting {
+	out := map[string][]Setting{}
 	for _, s := range table {
-		if s.File == pattern {
-			out = append(out, s)
-		}
+		out[s.File] = append(out[s.File], s)
 	}
 	return out
-}
+})
 
 // Lookup finds the row of a key in a file of a kind.
 func Lookup(pattern, section, key string) (Setting, bool) {
-	for _, exact := range []bool{true, false} {
-		for _, s := range table {
-			if s.File == pattern && (s.Section == section || !exact && s.Section == "*") {
+	settings := byFile()[pattern]
+	for _, in := range []string{section, "*"} {
+		for i := range settings {
+			if s := &settings[i]; s.Section == in {
 				if _, ok := s.rest(key); ok {
-					return s, true
+					return *s, true
 				}
 			}
 		}

@@ -43,7 +43,8 @@ type Engine struct {
 // Start runs an engine on the files as they are.
 func Start(ctx context.Context, o EngineOptions) (*Engine, error) {
 	if o.Load == nil {
-		o.Load = Input().Load
+		in := Input()
+		o.Load, o.Watch.More = in.Load, in.ReferencesOf
 	}
 	if o.Guard == nil {
 		o.Guard = func(_ string, run func()) { run() }

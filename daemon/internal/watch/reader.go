@@ -16,15 +16,34 @@ const maxDirs = 1024
 // reader does all the file I/O, in one goroutine, one job at a time.
 type reader struct {
 	o       Options
-	jobs    chan struct{}
+	jobs    chan job
 	results chan result
 	notify  *fsnotify.Watcher // nil where there is no inotify
 	events  <-chan fsnotify.Event
 	watched map[string]bool
+	how     map[job]Reader
+	more    []string // the files outside that those of the last set name
+}
+
+// job is how to look.
+type job int
+
+const (
+	thorough job = iota // all files are read
+	glancing            // files that look as they did when they were read are not read again
+)
+
+// readers do each kind of job; they share what they know of the files.
+func readers(o Options) map[job]Reader {
+	if o.read != nil {
+		return map[job]Reader{thorough: o.read, glancing: o.read}
+	}
+	var known fileset.Known
+	return map[job]Reader{thorough: known.ReadDirs, glancing: known.Glance}
 }
 
 func newReader(o Options) *reader {
-	r := &reader{o: o, jobs: make(chan struct{}, 1), results: make(chan result, 1), watched: map[string]bool{}, events: o.told}
+	r := &reader{o: o, how: readers(o), jobs: make(chan job, 1), results: make(chan result, 1), watched: map[string]bool{}, events: o.told}
 	if o.Deaf {
 		return r
 	}
@@ -49,8 +68,8 @@ func (r *reader) run() {
 	if r.notify != nil {
 		defer r.notify.Close()
 	}
-	for range r.jobs {
-		r.results <- r.read()
+	for j := range r.jobs {
+		r.results <- r.read(j)
 	}
 }
 
@@ -60,27 +79,29 @@ const maxTurns = 5
 
 // read reads the directory, the files outside it, and the files that those name, until every
 // directory that had a say is watched: what changes afterwards makes an event.
-func (r *reader) read() result {
-	extra := slices.Clone(r.o.Extra)
+func (r *reader) read(j job) result {
+	extra := r.extra()
 	var set fileset.Set
 	for range maxTurns {
 		var dirs []string
 		var err error
-		if set, dirs, err = r.o.read(r.o.Dir, extra...); err != nil {
+		if set, dirs, err = r.how[j](r.o.Dir, extra...); err != nil {
 			r.follow([]string{r.o.Dir, filepath.Dir(r.o.Dir)}) // where it comes back, if it is gone
 			return result{err: err}
 		}
-		known := len(extra)
-		for _, path := range r.o.More(set) {
-			if !slices.Contains(extra, path) {
-				extra = append(extra, path)
-			}
-		}
-		if !r.follow(dirs) && len(extra) == known {
+		r.more = r.o.More(set)
+		named := r.extra()
+		if !r.follow(dirs) && slices.Equal(named, extra) {
 			break
 		}
+		extra, j = named, glancing // the files that were read just now count as read
 	}
 	return result{set: set, scope: r.scope(extra)}
+}
+
+// extra lists the files outside the directory, sorted: those that are always read, and those that the last set names.
+func (r *reader) extra() []string {
+	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(r.o.Extra, r.more))))
 }
 
 // scope says which events concern what was read.

@@ -20,6 +20,7 @@ type settle struct {
 	due   time.Time // when to look; zero when there is nothing to see
 	wrote bool      // somebody writes in place
 	seen  string    // the digest of a look that is to be confirmed by this one
+	doubt bool      // events are not all that this look is for
 }
 
 // renamed hears that a name came, went or changed hands.
@@ -41,9 +42,18 @@ func (s *settle) written(now time.Time) {
 // asked hears that somebody wants to know now.
 func (s *settle) asked(now time.Time) {
 	s.begin(now)
+	s.doubt = true
 	if !s.wrote {
 		s.due = now
 	}
+}
+
+// job is how to look: events tell which files have changed, and a rescan is there because they may not.
+func (s *settle) job() job {
+	if s.doubt || s.first.IsZero() {
+		return thorough
+	}
+	return glancing
 }
 
 // hasty reports whether a look that found this digest came too early to be believed: what
@@ -68,7 +78,7 @@ func (s *settle) confirm(now time.Time, digest string, before settle) {
 	if first.IsZero() {
 		first = now
 	}
-	s.first, s.seen = first, digest
+	s.first, s.seen, s.doubt = first, digest, true
 	if s.due.IsZero() {
 		s.due = now.Add(writeQuiet)
 	}

@@ -7,6 +7,8 @@
 //   - A rename is read at once.
 //   - A write in place waits until nobody has written for 100 ms, at most 1 s.
 //   - What a rescan finds without an event must look the same twice, 100 ms apart.
+//   - A look that an event brought about opens only the files that do not look as they did;
+//     every other look reads them all.
 //
 // One goroutine does all the reading. When the share hangs, that goroutine hangs with it
 // and nothing else does: Look returns when its context ends, Run ends when its context
@@ -38,7 +40,7 @@ type Options struct {
 	Deaf     bool                       // to file events: changes are found by rescanning only
 	Log      *slog.Logger
 
-	read Reader                // nil = fileset.ReadDirs
+	read Reader                // nil = the file system's
 	told <-chan fsnotify.Event // the events of one who is deaf to the system's; nil = none
 }
 
@@ -78,9 +80,6 @@ func (a *asker) answer(r result) bool {
 func New(o Options) *Watcher {
 	if o.Interval == 0 {
 		o.Interval = DefaultInterval
-	}
-	if o.read == nil {
-		o.read = fileset.ReadDirs
 	}
 	if o.More == nil {
 		o.More = func(fileset.Set) []string { return nil }
@@ -182,7 +181,7 @@ func (l *loop) look() {
 	l.before, l.state = l.state, settle{}
 	l.waiting, l.asking = l.asking, nil
 	l.rescan = time.Now().Add(spread(l.w.o.Interval))
-	l.reader.jobs <- struct{}{}
+	l.reader.jobs <- l.before.job()
 }
 
 // spread varies an interval by ± 20 % so that many nodes do not read a share in step.
