@@ -36,6 +36,7 @@ import (
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/plumbing/storer"
 
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
@@ -56,11 +57,25 @@ type Options struct {
 }
 
 // History is the node's repository. It is opened anew for each call, so that an idle
-// node holds no memory and no descriptors for it.
+// node holds no descriptors for it.
 type History struct {
-	o   Options
-	key []byte
-	mu  sync.Mutex // one call at a time
+	o    Options
+	key  []byte
+	mu   sync.Mutex // one call at a time
+	last last
+}
+
+// last is the newest commit, as it was made: of the next one only what differs is worked out.
+type last struct {
+	commit plumbing.Hash
+	count  int             // of the commits up to it
+	blobs  map[string]blob // by the file's name
+}
+
+// blob is a file and where its text, without its secrets, is stored.
+type blob struct {
+	file fileset.File
+	hash plumbing.Hash
 }
 
 // Entry is one recorded generation.
@@ -215,7 +230,12 @@ func (h *History) commit(repo *git.Repository, gen *generation.Generation) error
 	if err != nil {
 		return err
 	}
-	tree, err := writeTree(repo.Storer, h.blobs(gen.Set))
+	if before == nil || before.Hash != h.last.commit {
+		if h.last, err = lastOf(repo, before); err != nil {
+			return err
+		}
+	}
+	blobs, tree, err := h.store(repo.Storer, gen.Set)
 	if err != nil {
 		return err
 	}
@@ -236,7 +256,20 @@ func (h *History) commit(repo *git.Repository, gen *generation.Generation) error
 	if err != nil {
 		return err
 	}
-	return h.advance(hash)
+	if err := h.advance(hash); err != nil {
+		return err
+	}
+	h.last = last{hash, h.last.count + 1, blobs}
+	return nil
+}
+
+// lastOf is what can be told of a commit that somebody else made; nil is none.
+func lastOf(repo *git.Repository, commit *object.Commit) (last, error) {
+	if commit == nil {
+		return last{}, nil
+	}
+	l := last{commit: commit.Hash}
+	return l, walk(repo, func(*object.Commit) error { l.count++; return nil })
 }
 
 // advance moves the branch. go-git would write the file in place, and a crash would leave it empty.
@@ -272,20 +305,45 @@ func oneLine(s string) string {
 	return s
 }
 
-// blobs returns the text of each file with its secrets masked, by its path in the repository.
-func (h *History) blobs(set fileset.Set) map[string][]byte {
-	out := map[string][]byte{}
+// store stores the text of each file that differs from the one of the last commit, and the tree of all.
+func (h *History) store(s storer.EncodedObjectStorer, set fileset.Set) (map[string]blob, plumbing.Hash, error) {
+	blobs, paths := map[string]blob{}, map[string]plumbing.Hash{}
 	for _, f := range set.Files() {
 		if f.Err != nil {
 			continue
 		}
-		text := h.o.Redact(f, h.mask)
-		if len(text) > maxText {
-			text = fmt.Appendf(nil, "%d bytes, %s\n", len(text), h.mask(text))
+		b, known := h.last.blobs[f.Name]
+		if !known || !b.file.Equal(f) {
+			hash, err := storeBlob(s, h.text(f))
+			if err != nil {
+				return nil, hash, err
+			}
+			b = blob{f, hash}
 		}
-		out[treePath(f.Name)] = text
+		blobs[f.Name], paths[treePath(f.Name)] = b, b.hash
+	}
+	tree, err := writeTree(s, paths)
+	return blobs, tree, err
+}
+
+// texts are what the history holds of each file, by its path in the repository.
+func (h *History) texts(set fileset.Set) map[string][]byte {
+	out := map[string][]byte{}
+	for _, f := range set.Files() {
+		if f.Err == nil {
+			out[treePath(f.Name)] = h.text(f)
+		}
 	}
 	return out
+}
+
+// text is what the history holds of a file: its secrets are masked.
+func (h *History) text(f fileset.File) []byte {
+	text := h.o.Redact(f, h.mask)
+	if len(text) > maxText {
+		text = fmt.Appendf(nil, "%d bytes, %s\n", len(text), h.mask(text))
+	}
+	return text
 }
 
 // maxText is the size from which a file is recorded by its digest.
@@ -327,7 +385,7 @@ func (h *History) list(n int) ([]Entry, error) {
 		return nil, fmt.Errorf("history: %w", err)
 	}
 	var out []Entry
-	err = walk(repo, func(c *object.Commit) error {
+	err = h.walk(repo, func(c *object.Commit) error {
 		if n > 0 && len(out) == n {
 			return io.EOF
 		}
@@ -335,6 +393,15 @@ func (h *History) list(n int) ([]Entry, error) {
 		return nil
 	})
 	return out, err
+}
+
+// walk is the function walk. Where it meets damage, the next Record looks at everything, and begins anew.
+func (h *History) walk(repo *git.Repository, visit func(*object.Commit) error) error {
+	err := walk(repo, visit)
+	if err != nil {
+		h.last = last{}
+	}
+	return err
 }
 
 // walk visits the commits, newest first, until visit returns io.EOF.

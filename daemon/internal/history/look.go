@@ -46,7 +46,7 @@ func (h *History) Page(before, n int) (page []Entry, more bool, err error) {
 		return nil, false, fmt.Errorf("history: %w", err)
 	}
 	begun := before == 0
-	err = walk(repo, func(c *object.Commit) error {
+	err = h.walk(repo, func(c *object.Commit) error {
 		e := entryOf(c)
 		switch {
 		case !begun:

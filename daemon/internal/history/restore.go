@@ -44,7 +44,7 @@ func (h *History) Restore(ctx context.Context, generation int, now fileset.Set, 
 	if err != nil {
 		return Restoration{}, fmt.Errorf("history: read generation %d: %w", generation, err)
 	}
-	r := &restoring{h: h, now: now, out: Restoration{Entry: entryOf(c)}, present: h.blobs(now), secrets: map[string][]byte{}}
+	r := &restoring{h: h, now: now, out: Restoration{Entry: entryOf(c)}, present: h.texts(now), secrets: map[string][]byte{}}
 	r.restorer = spec.Restorer{Mask: h.mask, Secret: r.secret, Now: now.Lookup, Keep: keep}
 	for _, f := range now.Files() {
 		h.o.Redact(f, r.learn)
@@ -155,7 +155,7 @@ func (r *restoring) diff(ctx context.Context) ([]Change, error) {
 	store := memory.NewStorage()
 	var trees [2]*object.Tree
 	for i, set := range []fileset.Set{fileset.New(inside...), r.out.Set} {
-		hash, err := writeTree(store, r.h.blobs(set))
+		hash, err := writeFiles(store, r.h.texts(set))
 		if err != nil {
 			return nil, err
 		}

@@ -36,21 +36,30 @@ func storeNew(s storer.EncodedObjectStorer, o plumbing.EncodedObject) (plumbing.
 	return s.SetEncodedObject(o)
 }
 
-// writeTree stores files, given by their slash-separated paths, as blobs and trees.
-func writeTree(s storer.EncodedObjectStorer, files map[string][]byte) (plumbing.Hash, error) {
-	tree, below := &object.Tree{}, map[string]map[string][]byte{}
+// writeFiles stores files, given by their slash-separated paths, as blobs and trees.
+func writeFiles(s storer.EncodedObjectStorer, files map[string][]byte) (plumbing.Hash, error) {
+	blobs := map[string]plumbing.Hash{}
 	for path, data := range files {
-		dir, rest, nested := strings.Cut(path, "/")
-		if nested {
-			if below[dir] == nil {
-				below[dir] = map[string][]byte{}
-			}
-			below[dir][rest] = data
-			continue
-		}
 		hash, err := storeBlob(s, data)
 		if err != nil {
 			return plumbing.ZeroHash, err
+		}
+		blobs[path] = hash
+	}
+	return writeTree(s, blobs)
+}
+
+// writeTree stores the trees of blobs that are given by their slash-separated paths.
+func writeTree(s storer.EncodedObjectStorer, blobs map[string]plumbing.Hash) (plumbing.Hash, error) {
+	tree, below := &object.Tree{}, map[string]map[string]plumbing.Hash{}
+	for path, hash := range blobs {
+		dir, rest, nested := strings.Cut(path, "/")
+		if nested {
+			if below[dir] == nil {
+				below[dir] = map[string]plumbing.Hash{}
+			}
+			below[dir][rest] = hash
+			continue
 		}
 		tree.Entries = append(tree.Entries, object.TreeEntry{Name: path, Mode: filemode.Regular, Hash: hash})
 	}
@@ -134,12 +143,12 @@ func changedPaths(repo *git.Repository, before *object.Commit, tree plumbing.Has
 // trim drops the oldest commits when there are twice as many as are kept: the newest Keep
 // are written into a new repository, which then takes the old one's place.
 func (h *History) trim(repo *git.Repository) error {
+	if h.last.count < 2*h.o.Keep {
+		return nil
+	}
 	var commits []*object.Commit
 	if err := walk(repo, func(c *object.Commit) error { commits = append(commits, c); return nil }); err != nil {
 		return err
-	}
-	if len(commits) < 2*h.o.Keep {
-		return nil
 	}
 	if err := h.rebuild(commits[:h.o.Keep]); err != nil {
 		return fmt.Errorf("history: drop old generations: %w", err)
@@ -189,7 +198,7 @@ func copyCommits(repo *git.Repository, newestFirst []*object.Commit) error {
 		if err != nil {
 			return err
 		}
-		tree, err := writeTree(repo.Storer, files)
+		tree, err := writeFiles(repo.Storer, files)
 		if err != nil {
 			return err
 		}
