@@ -71,3 +71,26 @@ func TestSettleBelievesALook(t *testing.T) {
 		t.Error("a rename is believed at once, also while a look waits to be confirmed")
 	}
 }
+
+// TestOnlyEventsMakeALookThatTrustsWhatIsKnown lists what leads to a look, and how it is made.
+func TestOnlyEventsMakeALookThatTrustsWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(0, 0)
+	for name, c := range map[string]struct {
+		happens func(*settle)
+		want    job
+	}{
+		"a rescan":                {func(*settle) {}, thorough},
+		"a rename":                {func(s *settle) { s.renamed(now) }, glancing},
+		"a write in place":        {func(s *settle) { s.written(now) }, glancing},
+		"somebody asks":           {func(s *settle) { s.asked(now) }, thorough},
+		"a rename, and a request": {func(s *settle) { s.renamed(now); s.asked(now) }, thorough},
+		"a look to be confirmed":  {func(s *settle) { s.confirm(now, "x", settle{}) }, thorough},
+	} {
+		var s settle
+		c.happens(&s)
+		if got := s.job(); got != c.want {
+			t.Errorf("%s: job %d, want %d", name, got, c.want)
+		}
+	}
+}

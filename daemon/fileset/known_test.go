@@ -1,0 +1,127 @@
+package fileset
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// planted returns what was known of a directory with one file, as if it had been read so long after its last change, with
+// a text in place of the file's own: who returns that text has not opened the file.
+func planted(t *testing.T, dir string, age time.Duration) *Known {
+	t.Helper()
+	k := new(Known)
+	_, _, err := k.ReadDirs(dir)
+	must(t, err)
+	for path, m := range k.files {
+		awaitTick(t, m.stamp.changed())
+		m.file.Data, m.read = []byte("remembered"), m.stamp.changed().Add(age)
+		k.files[path] = m
+	}
+	return k
+}
+
+// awaitTick waits until the file system gives a change another time than this one.
+func awaitTick(t *testing.T, before time.Time) {
+	t.Helper()
+	probe := filepath.Join(t.TempDir(), "probe")
+	for now := before; !now.After(before); {
+		must(t, os.WriteFile(probe, nil, 0o600))
+		info, err := os.Stat(probe)
+		must(t, err)
+		now = info.ModTime()
+	}
+}
+
+// TestAGlanceOpensOnlyWhatDoesNotLookAsItDid does to one file what can be done to it and glances.
+func TestAGlanceOpensOnlyWhatDoesNotLookAsItDid(t *testing.T) {
+	t.Parallel()
+	const long, short = racy, racy - time.Nanosecond
+	for name, c := range map[string]struct {
+		age  time.Duration
+		do   func(file string) error
+		want string // "" = the file is gone
+	}{
+		"nothing":                {long, func(string) error { return nil }, "remembered"},
+		"read too early":         {short, func(string) error { return nil }, "text"},
+		"read before the change": {-long, func(string) error { return nil }, "text"},
+		"a neighbour comes":      {long, func(f string) error { return os.WriteFile(f+".new", nil, 0o600) }, "remembered"},
+		"written in place":       {long, func(f string) error { return os.WriteFile(f, []byte("TEXT"), 0o600) }, "TEXT"},
+		"renamed into place": {long, func(f string) error {
+			if err := os.WriteFile(f+"~", []byte("TEXT"), 0o600); err != nil {
+				return err
+			}
+			return os.Rename(f+"~", f)
+		}, "TEXT"},
+		"its time set back": {long, func(f string) error {
+			info, err := os.Stat(f)
+			if err == nil {
+				err = os.WriteFile(f, []byte("TEXT"), 0o600)
+			}
+			if err == nil {
+				err = os.Chtimes(f, time.Time{}, info.ModTime())
+			}
+			return err
+		}, "TEXT"},
+		"another mode": {long, func(f string) error { return os.Chmod(f, 0o640) }, "text"},
+		"removed":      {long, os.Remove, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			file := filepath.Join(dir, "a")
+			must(t, os.WriteFile(file, []byte("text"), 0o600))
+			k := planted(t, dir, c.age)
+			must(t, c.do(file))
+			set, _, err := k.Glance(dir)
+			must(t, err)
+			info, _ := os.Stat(file)
+			f, there := set.Lookup("a")
+			if string(f.Data) != c.want || there != (c.want != "") || there && f.Mode != info.Mode().Perm() {
+				t.Errorf("%q, mode %o", f.Data, f.Mode)
+			}
+			full, _, err := k.ReadDirs(dir)
+			must(t, err)
+			if !full.Equal(read(t, dir)) {
+				t.Errorf("who is to read everything finds %v", full.Files())
+			}
+		})
+	}
+}
+
+// TestAGlanceSeesWhereALinkLeadsNow turns a link to another file.
+func TestAGlanceSeesWhereALinkLeadsNow(t *testing.T) {
+	t.Parallel()
+	dir, far := t.TempDir(), t.TempDir()
+	for _, name := range []string{"one", "two"} {
+		must(t, os.WriteFile(filepath.Join(far, name), []byte(name), 0o600))
+	}
+	link := filepath.Join(dir, "a")
+	must(t, os.Symlink(filepath.Join(far, "one"), link))
+	k := planted(t, dir, racy)
+	for _, want := range []string{"remembered", "two"} {
+		set, dirs, err := k.Glance(dir)
+		must(t, err)
+		if f, _ := set.Lookup("a"); string(f.Data) != want || len(dirs) != 2 || dirs[1] != far && dirs[0] != far {
+			t.Errorf("%q, want %q; watched: %v", f.Data, want, dirs)
+		}
+		must(t, os.Remove(link))
+		must(t, os.Symlink(filepath.Join(far, "two"), link))
+	}
+}
+
+// TestWhatIsGoneIsForgotten bounds what is remembered by what is there.
+func TestWhatIsGoneIsForgotten(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	k := new(Known)
+	for n := range 3 {
+		file := filepath.Join(dir, string(rune('a'+n)))
+		must(t, os.WriteFile(file, nil, 0o600))
+		if _, _, err := k.Glance(dir); err != nil || len(k.files) != 1 {
+			t.Errorf("%d files are remembered of one, %v", len(k.files), err)
+		}
+		must(t, os.Remove(file))
+	}
+}
