@@ -40,12 +40,16 @@ func (c *Config) App(id string) (App, bool) {
 // profiles reads performance/*.ini; default.ini holds what the others do not set.
 func (l *loader) profiles() {
 	var base Profile
-	l.decode("performance/default.ini", profileFile, &base)
+	const defaults = "performance/default.ini"
+	l.decode(defaults, profileFile, &base)
 	for _, name := range l.filesOf(profileFile) {
 		p := base
 		p.ID = idOf(name)
 		if Object(name) {
-			l.overlay(name, profileFile, &p)
+			p = object(l, name, defaults, func() Profile {
+				l.overlay(name, profileFile, &p)
+				return p
+			})
 		}
 		l.cfg.Profiles = append(l.cfg.Profiles, p)
 	}
@@ -54,15 +58,18 @@ func (l *loader) profiles() {
 // apps reads apps/*.ini; default.ini holds what the others do not set.
 func (l *loader) apps() {
 	var base App
-	l.decode("apps/default.ini", appFile, &base)
+	const defaults = "apps/default.ini"
+	l.decode(defaults, appFile, &base)
 	for _, name := range l.filesOf(appFile) {
 		if !Object(name) {
 			continue
 		}
-		a := base
-		a.ID, a.Name = idOf(name), idOf(name)
-		l.overlay(name, appFile, &a)
-		l.cfg.Apps = append(l.cfg.Apps, a)
+		l.cfg.Apps = append(l.cfg.Apps, object(l, name, defaults, func() App {
+			a := base
+			a.ID, a.Name = idOf(name), idOf(name)
+			l.overlay(name, appFile, &a)
+			return a
+		}))
 	}
 }
 

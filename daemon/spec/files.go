@@ -45,11 +45,9 @@ func (l *loader) misplaced(name string) bool {
 			return true
 		}
 	}
-	for _, k := range kinds {
-		if path.Dir(k.Pattern) == name {
-			l.once(name, "is a file", "make it a directory: it holds "+k.Pattern)
-			return true
-		}
+	if pattern, ok := kindDirs()[name]; ok {
+		l.once(name, "is a file", "make it a directory: it holds "+pattern)
+		return true
 	}
 	return false
 }

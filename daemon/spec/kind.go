@@ -69,7 +69,12 @@ func KindOf(name string) (Kind, bool) {
 	if k, ok := namedKinds()[name]; ok {
 		return k, true
 	}
-	for _, k := range openKinds() {
+	for _, k := range openKinds()[path.Dir(name)] {
+		if ok, _ := path.Match(k.Pattern, name); ok {
+			return k, true
+		}
+	}
+	for _, k := range openKinds()[anyDir] {
 		if ok, _ := path.Match(k.Pattern, name); ok {
 			return k, true
 		}
@@ -77,22 +82,47 @@ func KindOf(name string) (Kind, bool) {
 	return Kind{}, false
 }
 
-// namedKinds are the kinds of one file each, and openKinds those of many: every file of a set is looked up, and more
-// than once.
+// Every file of a set is looked up, and more than once.
 var (
+	// namedKinds are the kinds of one file each, by its name.
 	namedKinds = sync.OnceValue(func() map[string]Kind {
 		out := map[string]Kind{}
 		for _, k := range kinds {
-			if !strings.Contains(k.Pattern, "*") {
+			if !open(k.Pattern) {
 				out[k.Pattern] = k
 			}
 		}
 		return out
 	})
-	openKinds = sync.OnceValue(func() []Kind {
-		return slices.DeleteFunc(Kinds(), func(k Kind) bool { return !strings.Contains(k.Pattern, "*") })
+	// openKinds are those of many files, by the directory that these lie in, or anyDir.
+	openKinds = sync.OnceValue(func() map[string][]Kind {
+		out := map[string][]Kind{}
+		for _, k := range kinds {
+			dir := path.Dir(k.Pattern)
+			if open(dir) {
+				dir = anyDir
+			}
+			if open(k.Pattern) {
+				out[dir] = append(out[dir], k)
+			}
+		}
+		return out
+	})
+	// kindDirs gives what each directory of files holds.
+	kindDirs = sync.OnceValue(func() map[string]string {
+		out := map[string]string{}
+		for dir, kinds := range openKinds() {
+			out[dir] = kinds[0].Pattern
+		}
+		delete(out, ".")
+		delete(out, anyDir)
+		return out
 	})
 )
+
+const anyDir = "*"
+
+func open(pattern string) bool { return strings.Contains(pattern, "*") }
 
 // SecurityFiles lists the files that lower security by being gone: they may
 // vanish, or become empty, only when removed.ini says so.

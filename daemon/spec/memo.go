@@ -2,6 +2,7 @@ package spec
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"sync"
 
@@ -9,12 +10,13 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/spec/syntax"
 )
 
-// Memo remembers how files were parsed, so that a set in which one file of hundreds has changed is loaded in the time
-// of one. It changes nothing in what Load says. It holds the files of the newest set alone and may be
+// Memo remembers how files were parsed and what those of them meant that are one of many, so that a set in which one file
+// of hundreds has changed is loaded in the time of few. It changes nothing in what Load says. It holds the files of the newest set alone and may be
 // used by several goroutines.
 type Memo struct {
-	mu   sync.Mutex
-	docs map[string]parsed // by file name
+	mu      sync.Mutex
+	docs    map[string]parsed // by file name
+	objects map[string]meant  // by file name
 }
 
 // parsed is how a file of this name and content was parsed.
@@ -22,6 +24,53 @@ type parsed struct {
 	data     []byte
 	doc      *syntax.Doc // nobody changes it
 	problems diag.List
+}
+
+// meant is what a file meant, and what was wrong with it beside its syntax.
+type meant struct {
+	meaningOf
+	value    any // nobody changes it
+	problems diag.List
+}
+
+// meaningOf is all that it depends on.
+type meaningOf struct {
+	doc, defaults *syntax.Doc // nil = there are no defaults
+	lenient       bool
+}
+
+// object is build for a file of many that takes from a file of defaults what it does not set, or what build made of
+// the same before.
+func object[T any](l *loader, name, defaults string, build func() T) T {
+	doc, _ := l.read(name, syntax.ParseINI)
+	of := meaningOf{doc, l.docs[defaults], l.lenient}
+	if m, ok := l.in.Memo.object(name); ok && m.meaningOf == of {
+		l.add(m.problems...)
+		return m.value.(T)
+	}
+	begin := len(l.problems)
+	value := build()
+	l.in.Memo.remember(name, meant{of, value, slices.Clone(l.problems[begin:])})
+	return value
+}
+
+func (m *Memo) object(name string) (meant, bool) {
+	if m == nil {
+		return meant{}, false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	o, ok := m.objects[name]
+	return o, ok
+}
+
+func (m *Memo) remember(name string, o meant) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.objects[name] = o
 }
 
 // parse is parse, or what it said of the same file before. A nil Memo remembers nothing.
@@ -49,15 +98,17 @@ func (m *Memo) keep(names []string) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.docs) <= len(names) {
-		return
+	gone := func(name string) bool {
+		_, there := slices.BinarySearch(names, name)
+		return !there
 	}
-	for name := range m.docs {
-		if _, there := slices.BinarySearch(names, name); !there {
-			delete(m.docs, name)
-		}
+	if len(m.docs) > len(names) {
+		maps.DeleteFunc(m.docs, func(name string, _ parsed) bool { return gone(name) })
+	}
+	if len(m.objects) > len(names) {
+		maps.DeleteFunc(m.objects, func(name string, _ meant) bool { return gone(name) })
 	}
 }
 
 // NewMemo returns a Memo that remembers nothing yet.
-func NewMemo() *Memo { return &Memo{docs: map[string]parsed{}} }
+func NewMemo() *Memo { return &Memo{docs: map[string]parsed{}, objects: map[string]meant{}} }

@@ -11,12 +11,16 @@ func TestAMemoChangesNothingInWhatIsSaid(t *testing.T) {
 	t.Parallel()
 	memo := NewMemo()
 	texts := map[string][]string{
-		"apps/a.ini":             {"command = a\n", "comand = a\n", "command = a\n", ""},
-		"transporter-secret.ini": {"[transporter]\ntokn = hunter2\n", "[hunter2]\nx = 1\n", "token = hunter2-hunter2\n"},
-		"htpasswd":               {"a:b\n", "a:" + "$2y$05$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234\n"},
-		"fastx.env":              {"FX_MAX_SESSIONS=3\n", "FX_MAX_SESSIONS=x\n"},
+		"apps/a.ini":              {"command = a\n", "comand = a\n", "command = a\n", ""},
+		"apps/still.ini":          {"command = a\nnonsense = 1\n"}, // what it means changes with the defaults, what is wrong with it with the format
+		"apps/default.ini":        {"geometry = 800x600\n", "", "geometry = 1x\n", "startDbus = true\ngroups = staff\n", "geometry = 800x600\n"},
+		"performance/p.ini":       {"idle_timeout = 1h\n", "idle_timeout = 1h\n", "idle_timeout = x\n"},
+		"performance/default.ini": {"", "tasks_max = 10\n"},
+		"transporter-secret.ini":  {"[transporter]\ntokn = hunter2\n", "[hunter2]\nx = 1\n", "token = hunter2-hunter2\n"},
+		"htpasswd":                {"a:b\n", "a:" + "$2y$05$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234\n"},
+		"fastx.env":               {"FX_MAX_SESSIONS=3\n", "FX_MAX_SESSIONS=x\n", "FX_FORMAT=9\n"},
 	}
-	for round := range 24 {
+	for round := range 120 {
 		files := map[string]string{}
 		for name, versions := range texts {
 			if text := versions[round%len(versions)]; text != "" {
@@ -30,8 +34,8 @@ func TestAMemoChangesNothingInWhatIsSaid(t *testing.T) {
 		if !reflect.DeepEqual(got, want) || fmt.Sprint(problems) != fmt.Sprint(wantProblems) {
 			t.Fatalf("round %d: with a memo %+v\n%s\nwithout %+v\n%s", round, got, problems.Text(), want, wantProblems.Text())
 		}
-		if len(memo.docs) > in.Set.Len() {
-			t.Errorf("round %d: %d files are remembered of %d", round, len(memo.docs), in.Set.Len())
+		if len(memo.docs) > in.Set.Len() || len(memo.objects) > in.Set.Len() {
+			t.Errorf("round %d: %d files and %d objects are remembered of %d", round, len(memo.docs), len(memo.objects), in.Set.Len())
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"sync"
 
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 	"github.com/fastx-kit/fastx-kit/daemon/natsconf"
@@ -53,10 +54,26 @@ func envReferences(set fileset.Set, f fileset.File, names map[string]bool) {
 }
 
 func iniReferences(doc *syntax.Doc, pattern string, names map[string]bool) {
-	for _, line := range doc.Entries() {
-		addReference(fileset.Set{}, line.Section, line, pattern, names)
+	for _, line := range doc.Lines {
+		if line.Kind == syntax.Entry && pathKeys()[pattern][line.Key] {
+			addReference(fileset.Set{}, line.Section, line, pattern, names)
+		}
 	}
 }
+
+// pathKeys are the keys of each kind of file that may name another one.
+var pathKeys = sync.OnceValue(func() map[string]map[string]bool {
+	out := map[string]map[string]bool{}
+	for _, s := range table {
+		if s.Type == TypePath {
+			if out[s.File] == nil {
+				out[s.File] = map[string]bool{}
+			}
+			out[s.File][s.Key] = true
+		}
+	}
+	return out
+})
 
 // addReference adds what a line names, and for the node's own transporter secret what that file names.
 func addReference(set fileset.Set, section string, line syntax.Line, pattern string, names map[string]bool) {
