@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 
 	"github.com/fastx-kit/fastx-kit/daemon"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/admin"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/nudge"
 )
 
 // inProcess runs a node of a cluster inside the test, on n's FX_CONFIG_DIR, which it hears no events from and
@@ -54,6 +57,16 @@ func (n *node) inProcess(t *testing.T, name string) *admin.Client {
 	return client
 }
 
+// runs reports why a node does not run a generation.
+func runs(t *testing.T, c *admin.Client, want int) error {
+	t.Helper()
+	s, err := c.Status(t.Context())
+	if err != nil || s.Config.Generation != want || !s.Config.Accepted {
+		return fmt.Errorf("generation %d, want %d: %w", s.Config.Generation, want, errors.Join(err))
+	}
+	return nil
+}
+
 // TestNodesSeeAChangeThatAnotherAnnounces runs three nodes in one process on one directory without file events and
 // with a rescan an hour away. Only one of them is told to look.
 func TestNodesSeeAChangeThatAnotherAnnounces(t *testing.T) {
@@ -64,20 +77,13 @@ func TestNodesSeeAChangeThatAnotherAnnounces(t *testing.T) {
 	n.Write("transporter-secret.ini", "[transporter]\nurls = nats://"+nats.Addr().String()+"\n"+seeds, 0o600)
 	first := n.inProcess(t, "a")
 	others := []*admin.Client{n.inProcess(t, "b"), n.inProcess(t, "c")}
-	runs := func(c *admin.Client, want int) error {
-		s, err := c.Status(t.Context())
-		if err != nil || s.Config.Generation != want || !s.Config.Accepted {
-			return fmt.Errorf("generation %d, want %d: %w", s.Config.Generation, want, errors.Join(err))
-		}
-		return nil
-	}
 	for generation := 2; generation <= 3; generation++ {
 		n.Write("apps/clock.ini", fmt.Sprintf("name = Clock %d\ncommand = xclock\n", generation), 0o644)
 		if r, err := first.Reload(t.Context(), admin.ReloadRequest{Wait: true, Origin: "ann"}); err != nil || r.Outcome != admin.Applied || r.Generation != generation {
 			t.Fatalf("the first node: %+v, %v", r, err)
 		}
 		for _, c := range others {
-			n.Await("another node to see it", func() error { return runs(c, generation) })
+			n.Await("another node to see it", func() error { return runs(t, c, generation) })
 		}
 	}
 	for _, c := range others {
@@ -85,4 +91,59 @@ func TestNodesSeeAChangeThatAnotherAnnounces(t *testing.T) {
 			t.Errorf("the history of another node says %+v, %v", h, err)
 		}
 	}
+}
+
+// TestReportConfigNudge measures on five nodes without file events, with 500 applications, from the moment in which one of
+// them is told to look to that in which another runs what it found.
+func TestReportConfigNudge(t *testing.T) {
+	seeds, users := roleKeys(t)
+	nats := startNATS(t, users, server.RANDOM_PORT)
+	n := newNode(t)
+	n.Write("transporter-secret.ini", "[transporter]\nurls = nats://"+nats.Addr().String()+"\n"+seeds, 0o600)
+	for i := range 500 {
+		n.Write(fmt.Sprintf("apps/app-%03d.ini", i), fmt.Sprintf("name = Application %d\ncommand = exec app-%d\n", i, i), 0o644)
+	}
+	first := n.inProcess(t, "a")
+	var others []*admin.Client
+	for _, name := range []string{"b", "c", "d", "e"} {
+		others = append(others, n.inProcess(t, name))
+	}
+	var took []time.Duration
+	for generation := 2; generation < 2+rounds(50); generation++ {
+		if generation > 2 {
+			time.Sleep(nudge.Every) // so often may a node be told
+		}
+		n.Write("apps/clock.ini", fmt.Sprintf("name = Clock %d\ncommand = xclock\n", generation), 0o644)
+		took = append(took, n.spread(t, first, others, generation)...)
+	}
+	slices.Sort(took)
+	centile := func(part int) float64 { return ms(took[len(took)*part/100]) }
+	line("config_nudge_to_live_p50_ms", centile(50), 250, "nodes=5 files=500 peer-is=the-promise")
+	line("config_nudge_to_live_p99_ms", centile(99), 250, "nodes=5 files=500 target<=250 peer-is=the-promise")
+}
+
+// spread has one node look and returns how long each of the others took to run the generation that comes of it.
+func (n *node) spread(t *testing.T, first *admin.Client, others []*admin.Client, generation int) []time.Duration {
+	t.Helper()
+	took := make([]time.Duration, len(others))
+	begin := time.Now()
+	var waiting sync.WaitGroup
+	for i, c := range others {
+		waiting.Go(func() {
+			err := errors.New("not asked yet")
+			for err != nil && time.Since(begin) < patience {
+				time.Sleep(2 * time.Millisecond) // between two questions
+				err = runs(t, c, generation)
+			}
+			if took[i] = time.Since(begin); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	_, err := first.Reload(t.Context(), admin.ReloadRequest{Wait: true, Origin: "ann"})
+	waiting.Wait()
+	if err != nil || t.Failed() {
+		t.Fatalf("generation %d does not get about: %v\n%s", generation, err, n.Log())
+	}
+	return took
 }
