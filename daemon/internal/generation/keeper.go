@@ -33,8 +33,8 @@ type KeeperOptions struct {
 // but for independent objects (one file of apps/ or performance/): a faulty one
 // is held back, that is served as it last was good, or left out when it never
 // was, and the rest of the set is accepted. An accepted candidate becomes the
-// running generation when it is adopted, which also stores it as the last good
-// one, or is refused when a service cannot take it.
+// running generation when it is adopted, and the last good one when it is stored,
+// or is refused when a service cannot take it.
 //
 // Current and Status may be called by anyone at any time. The other methods
 // belong to the one goroutine that applies generations.
@@ -144,20 +144,17 @@ func (k *Keeper) number(j judgement, origin string) *Generation {
 	return gen
 }
 
-// Adopt makes gen, the candidate or LastGood, the running generation and stores
-// it as the last good one. It runs even when it cannot be stored; the error says
-// that a restart on a broken directory would find an older one.
-func (k *Keeper) Adopt(gen *Generation) error {
+// Adopt makes gen, the candidate or LastGood, the running generation. Store is to follow.
+func (k *Keeper) Adopt(gen *Generation) {
 	stored := k.base != nil && k.base.Number == gen.Number && k.base.Digest == gen.Digest
 	k.base, k.last = gen, max(k.last, gen.Number)
 	clear(k.rejected) // what is acceptable depends on what runs
 	k.install(gen)
 	k.unstored = k.unstored || !stored
-	return k.Store()
 }
 
-// Store stores the running generation as the last good one, if that has failed before: a
-// restart must not find an older one, which may allow what is forbidden by now.
+// Store stores the running generation as the last good one, unless it is. What cannot be stored runs all the same; the
+// error says that a restart on a broken directory would find an older one, which may allow what is forbidden by now.
 func (k *Keeper) Store() error {
 	if !k.unstored {
 		return nil

@@ -71,10 +71,15 @@ func accept(t *testing.T, k *Keeper, set fileset.Set) *Generation {
 func adopt(t *testing.T, k *Keeper, set fileset.Set) *Generation {
 	t.Helper()
 	gen := accept(t, k, set)
-	if err := k.Adopt(gen); err != nil {
-		t.Fatal(err)
-	}
+	take(t, k, gen)
 	return gen
+}
+
+// take makes a generation the running and the last good one.
+func take(t *testing.T, k *Keeper, gen *Generation) {
+	t.Helper()
+	k.Adopt(gen)
+	must(t, k.Store())
 }
 
 func reject(t *testing.T, k *Keeper, set fileset.Set) Rejected {
@@ -109,9 +114,7 @@ func TestAnAcceptedSetBecomesTheRunningGeneration(t *testing.T) {
 	if gen.Number != 1 || gen.Digest != set.Digest() || gen.Origin != "test" || !gen.Accepted.Equal(noon) || apps(gen) != "apps/a.ini=1" {
 		t.Errorf("candidate = %+v", gen)
 	}
-	if err := k.Adopt(gen); err != nil {
-		t.Fatal(err)
-	}
+	take(t, k, gen)
 	s := k.Status()
 	if k.Current() != gen || s.Generation != 1 || s.Digest != set.Digest() || !s.Accepted || len(s.Problems) != 1 || !s.Since.Equal(noon) {
 		t.Errorf("status = %+v", s)

@@ -37,9 +37,7 @@ func TestANodeGoesOnWithItsLastGoodGeneration(t *testing.T) {
 	if gen.Number != 2 || gen.Origin != OriginLastGood || gen.Digest != set.Digest() || !gen.Set.Equal(set) || apps(gen) != "apps/a.ini=1" {
 		t.Errorf("last good = %+v", gen)
 	}
-	if err := k.Adopt(gen); err != nil {
-		t.Fatal(err)
-	}
+	take(t, k, gen)
 	if s := k.Status(); s.Generation != 2 || s.Accepted || s.Digest != broken.Digest() || len(s.Problems) != 1 {
 		t.Errorf("status = %+v; it must say that the files are not what runs", s)
 	}
@@ -98,9 +96,7 @@ func TestALastGoodGenerationWithAnObjectThatIsBadByNowRunsWithoutIt(t *testing.T
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Adopt(gen); err != nil {
-		t.Fatal(err)
-	}
+	take(t, k, gen)
 	if again := keeper(t, dir); again.base.Number != 1 || !slices.Equal(again.base.Set.Names(), []string{"fastx.env"}) {
 		t.Errorf("stored: %d %v", again.base.Number, again.base.Set.Names())
 	}

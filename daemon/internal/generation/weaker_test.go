@@ -62,9 +62,7 @@ func TestWhatAFileDoesNotSayAnyMoreIsWeaker(t *testing.T) {
 				}
 				return accepted.Candidate
 			}
-			if err := k.Adopt(candidate(c.before)); err != nil {
-				t.Fatal(err)
-			}
+			take(t, k, candidate(c.before))
 			said := k.Weaker(candidate(c.after)).Text()
 			if len(c.says) == 0 && said != "" {
 				t.Errorf("it should run at once, and the keeper says\n%s", said)

@@ -64,8 +64,9 @@ const (
 //     read once more after a pause, since somebody may still be writing; what
 //     allows more only by saying less has to stay so for a while
 //  2. all services prepare, then all commit; or all abort, and the keeper refuses it
-//  3. the keeper adopts the generation, and the history records it
-//  4. one line in the log tells of it
+//  3. the keeper adopts the generation, and others are told
+//  4. it is stored as the last good one, and the history records it
+//  5. one line in the log tells of it
 //
 // Start comes first, then Run does all the work in its own goroutine. Reload asks
 // Run for a look and may be called by anyone.
@@ -75,6 +76,7 @@ type Loop struct {
 	started  *generation.Generation // what the process started with
 	recorded *generation.Generation // what the history holds
 	brought  []Key                  // what was changed to get from the generation before to the running one
+	told     generation.Status      // what others were told last
 	said     string                 // what the log last said of rejected files, until others run
 	unkept   diag.List              // why the running generation is not kept on the disk; it is tried again
 	held     held                   // the set that has to wait
@@ -228,17 +230,15 @@ func (l *Loop) unreadable(err error) Report {
 
 // take judges a set, applies it, and tells when that changed anything.
 func (l *Loop) take(ctx context.Context, set fileset.Set, origin string) Report {
-	before, began := l.o.Keeper.Status(), l.o.Now()
-	report := l.bring(ctx, set, origin, before.Accepted)
+	began := l.o.Now()
+	report := l.bring(ctx, set, origin, l.o.Keeper.Status().Accepted)
 	l.count(func(s *Stats) {
 		end := l.o.Now()
 		if s.Took = end.Sub(began); report.Outcome != Rejected {
 			s.Success = end
 		}
 	})
-	if now := l.o.Keeper.Status(); now.Generation != before.Generation || now.Accepted != before.Accepted || now.Digest != before.Digest {
-		l.o.Changed()
-	}
+	l.tell()
 	return report
 }
 
@@ -315,9 +315,9 @@ func (l *Loop) apply(ctx context.Context, gen *generation.Generation, set filese
 		return l.rejected(set, problems)
 	}
 	took := l.o.Now().Sub(began)
-	l.adopt(gen) // (3)
+	l.adopt(gen) // (3) (4)
 	l.bringing(before, set)
-	l.logAccepted(gen, changed, took) // (4)
+	l.logAccepted(gen, changed, took) // (5)
 	return l.settled(Applied, set)
 }
 
@@ -326,8 +326,18 @@ func (l *Loop) adopt(gen *generation.Generation) {
 	if l.started == nil {
 		l.started = gen
 	}
-	_ = l.o.Keeper.Adopt(gen) // keep says what could not be stored
+	l.o.Keeper.Adopt(gen)
+	l.tell()
 	l.keep(gen)
+}
+
+// tell has those who care know that the status says something new.
+func (l *Loop) tell() {
+	now := l.o.Keeper.Status()
+	if now.Generation != l.told.Generation || now.Accepted != l.told.Accepted || now.Digest != l.told.Digest {
+		l.told = now
+		l.o.Changed()
+	}
 }
 
 // keep stores the running generation as the last good one and records it. What fails is tried again

@@ -227,6 +227,29 @@ func TestOthersAreToldWhenTheStatusChanges(t *testing.T) {
 	}
 }
 
+// TestNobodyWaitsForTheDisk sees who is told first of a new generation: the cluster, or the disk.
+func TestNobodyWaitsForTheDisk(t *testing.T) {
+	t.Parallel()
+	told := 0
+	r := newRig(t, t.TempDir(), &fake{name: "a"})
+	r.o.Changed = func() { told++ }
+	r.o.Recorder = recorder(func(gen *generation.Generation) error {
+		if told != gen.Number {
+			t.Errorf("generation %d is recorded, and others were told %d times", gen.Number, told)
+		}
+		return nil
+	})
+	r.look(t.Context(), files("fastx.env", "1"))
+	r.look(t.Context(), files("fastx.env", "2"))
+	if told != 2 {
+		t.Errorf("told %d times of 2 generations", told)
+	}
+}
+
+type recorder func(*generation.Generation) error
+
+func (r recorder) Record(gen *generation.Generation) error { return r(gen) }
+
 func TestAGenerationRunsAlsoWhenItCannotBeKept(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, t.TempDir(), &fake{name: "a"})
