@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/fastx-kit/fastx-kit/daemon"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/manpages"
 )
 
 // version is set by the build: -ldflags "-X main.version=1.2.3".
@@ -66,6 +67,8 @@ when fastxd ends, however it ends, and are found again when it starts.`,
 		cmd.Flags().StringVar(&values[i], d.flag, "", d.usage)
 	}
 	cmd.Flags().SetNormalizeFunc(sameName)
+	cmd.CompletionOptions.DisableDefaultCmd = true
+	cmd.AddCommand(manpages.Command("8", version))
 	cmd.SetOut(stdout)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		for i, d := range directories {

@@ -44,6 +44,11 @@ var layers = map[string]reasons{
 	},
 
 	// What the settings table is made into for people and programs.
+	"daemon/internal/manpages": {
+		"github.com/spf13/cobra":     "the commands whose pages it writes",
+		"github.com/spf13/cobra/doc": "writes them",
+	},
+
 	"daemon/internal/manual": {
 		"daemon/spec":   "it is made from the settings table",
 		"daemon/render": "a schema's values are of the types that are rendered",
@@ -192,6 +197,7 @@ var layers = map[string]reasons{
 		"daemon/internal/machine":    "check judges the directories of the machine it runs on",
 		"daemon/render":              "init writes what it renders",
 		"daemon/spec":                "check loads what is there",
+		"daemon/internal/manpages":   "the packages get their pages from the commands",
 		"daemon/internal/manual":     "schema prints what it makes",
 		"github.com/spf13/cobra":     "commands, help and completion",
 		"golang.org/x/crypto/bcrypt": "init hashes the first password",
@@ -223,7 +229,8 @@ var layers = map[string]reasons{
 		"golang.org/x/sys/unix":       "the clock that systemd reads",
 	},
 	"daemon/cmd/fastxd": {
-		"daemon": "the node",
+		"daemon":                   "the node",
+		"daemon/internal/manpages": "the packages get the page from the command",
 		"github.com/coreos/go-systemd/v22/daemon": "tells systemd how the node is",
 		"github.com/spf13/cobra":                  "flags and help",
 		"github.com/spf13/pflag":                  "flags that go by their variables' names, too",

@@ -22,6 +22,7 @@ import (
 	"strings"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/admin"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/manpages"
 	"github.com/spf13/cobra"
 )
 
@@ -153,7 +154,7 @@ has more.`,
 	})
 	root.AddCommand(a.initCmd(), a.checkCmd(), a.fmtCmd(), a.statusCmd(), a.reloadCmd(), a.configCmd(), a.nodesCmd(),
 		a.sessionsCmd(), a.versionCmd(), a.completionCmd())
-	root.AddCommand(a.explainCmd(), a.schemaCmd())
+	root.AddCommand(a.explainCmd(), a.schemaCmd(), manpages.Command("1", a.Version))
 	return root
 }
 
