@@ -1,0 +1,67 @@
+#!/bin/sh
+# What the packages do alike on every distribution when they are installed, and what is to be done again when something
+# was in the way then:
+#
+#	setup.sh node|transporter
+set -eu
+
+fx_role=${1:-node}
+fx_again="/usr/lib/fastxd/setup.sh $fx_role"
+
+fx_say() { echo "fastxd: $*" >&2; }
+
+# fx_account makes the account fastx. One that is there is left as it is, whatever its numbers are.
+fx_account() {
+	getent passwd fastx >/dev/null && getent group fastx >/dev/null && return
+	if command -v systemd-sysusers >/dev/null; then
+		systemd-sysusers fastxd.conf && return
+	fi
+	getent group fastx >/dev/null || groupadd --system fastx
+	getent passwd fastx >/dev/null || useradd --system --gid fastx --home-dir /var/lib/fastx-local --no-create-home \
+		--comment "FastX cluster" --shell /usr/sbin/nologin fastx
+}
+
+# fx_mounted DIR reports whether DIR is what it is meant to be: a directory that is to be a mount and is none must not be
+# filled, since the mount would hide it.
+fx_mounted() {
+	if command -v findmnt >/dev/null && findmnt --fstab --target "$1" >/dev/null 2>&1 &&
+		[ "$(findmnt --fstab --noheadings --output TARGET --target "$1")" = "$1" ] && ! mountpoint -q "$1"; then
+		fx_say "$1 is in /etc/fstab and not mounted; mount it, then run: $fx_again"
+		return 1
+	fi
+}
+
+# fx_directory DIR makes DIR for the account fastx where it is missing, and says when it cannot be used. It returns whether
+# it can.
+fx_directory() {
+	fx_mounted "$1" || return
+	if [ ! -d "$1" ] && ! install -d -m 0755 -o fastx -g fastx "$1"; then
+		fx_say "$1 cannot be made; make it for the account fastx, then run: $fx_again"
+		return 1
+	fi
+	owner=$(stat -c %u "$1")
+	if [ "$owner" != "$(id -u fastx)" ] && [ "$owner" != 0 ]; then
+		fx_say "$1 belongs to uid $owner and the account fastx here has $(id -u fastx); give both one number (see /usr/lib/sysusers.d/fastxd.conf), then run: $fx_again"
+		return 1
+	fi
+}
+
+# fx_secret makes the transporter's secret and configuration where there are none, as the account fastx: root may have
+# no rights on a share.
+fx_secret() {
+	if [ -e /etc/fastx/transporter-secret.ini ] && [ -e /etc/fastx/nats-server.conf ]; then
+		return
+	fi
+	runuser -u fastx -- fastxctl secret new --config-dir /etc/fastx && return
+	fx_say "the transporter has no secret yet; mend what is said above, then run: $fx_again"
+	return 1
+}
+
+fx_account
+fx_ok=0
+fx_directory /etc/fastx || fx_ok=1
+fx_directory /var/fastx || fx_ok=1
+if [ "$fx_role" = transporter ] && [ "$fx_ok" = 0 ]; then
+	fx_secret || fx_ok=1
+fi
+exit "$fx_ok"
