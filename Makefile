@@ -11,7 +11,7 @@ SEED     ?= 0
 SOURCES  := daemon terraform-provider testenv
 SCRIPTS  := images/scripts
 
-.PHONY: help build run test soak drill-config bench fuzz check clean
+.PHONY: help build run test soak drill-config bench fuzz packages check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,11 +47,15 @@ bench: ## measure against the peers that BENCHMARKS.md names
 fuzz: ## fuzz everything that parses, each target for FUZZTIME
 	@$(SCRIPTS)/fuzz.sh $(FUZZTIME)
 
+packages: ## build every package for every architecture into dist/
+	@$(SCRIPTS)/deps.sh packages
+	@$(SCRIPTS)/build-packages.sh $(PACKAGE_VERSION)
+
 check: ## gofmt, go vet, staticcheck and the shell scripts' syntax
 	@unformatted=$$(gofmt -l $(SOURCES)); [[ -z $$unformatted ]] || { echo "not formatted, run gofmt -w:" $$unformatted >&2; exit 1; }
 	@for script in $(SCRIPTS)/*.sh .ci/run; do bash -n $$script; done
 	@go vet ./...
 	@go tool staticcheck ./...
 
-clean: ## remove bin/ and build/; ./run/ and its sessions stay
-	@rm -rf bin build
+clean: ## remove bin/, build/ and dist/; ./run/ and its sessions stay
+	@rm -rf bin build dist

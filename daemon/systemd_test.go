@@ -34,6 +34,16 @@ func startMachine(t *testing.T, account string) *machine {
 	if binaries.err != nil {
 		t.Fatal(binaries.err)
 	}
+	m := startContainer(t)
+	m.install(account)
+	m.Must("systemctl", "start", "fastxd.service")
+	m.AwaitReady()
+	return m
+}
+
+// startContainer makes the base image where it is missing, starts a container of it, and waits for its systemd.
+func startContainer(t *testing.T) *machine {
+	t.Helper()
 	pool, err := dockertest.NewPool("")
 	if err == nil {
 		err = pool.Client.Ping()
@@ -55,10 +65,14 @@ func startMachine(t *testing.T, account string) *machine {
 		}
 	})
 	m := &machine{api: newAPI(t), container: container}
-	m.install(account)
 	m.URL = "https://" + container.Container.NetworkSettings.IPAddress + ":3300"
-	m.Must("systemctl", "start", "fastxd.service")
-	m.AwaitReady()
+	m.Await("systemd to be up", func() error {
+		out, err := m.Exec("systemctl", "is-system-running")
+		if !strings.Contains(out, "running") {
+			return fmt.Errorf("%q: %w", out, errors.Join(err))
+		}
+		return nil
+	})
 	return m
 }
 
@@ -79,16 +93,9 @@ func baseImage(t *testing.T) [2]string {
 	return [2]string{repository, tag}
 }
 
-// install does what the packages will do.
+// install does what the packages do, without building them, for an account of any name.
 func (m *machine) install(account string) {
 	m.t.Helper()
-	m.Await("systemd to be up", func() error {
-		out, err := m.Exec("systemctl", "is-system-running")
-		if !strings.Contains(out, "running") {
-			return fmt.Errorf("%q: %w", out, errors.Join(err))
-		}
-		return nil
-	})
 	for _, program := range []string{"fastxd", "fastxctl", "fastxd-session"} {
 		m.copyIn(filepath.Join(binaries.dir, program), "/usr/bin/"+program, "0755")
 	}

@@ -6,7 +6,7 @@
 set -euo pipefail
 
 suite=${1:-bookworm}
-packages=systemd,systemd-sysv,dbus,tigervnc-standalone-server,openbox,xterm,xauth,curl,ca-certificates,procps,iproute2,x11-utils
+packages=systemd,systemd-sysv,dbus,tigervnc-standalone-server,openbox,xterm,xauth,fonts-dejavu-core,curl,ca-certificates,procps,iproute2,x11-utils
 exclude=(/usr/share/doc/\* /usr/share/man/\* /usr/share/locale/\*)
 
 tag=$(printf '%s\n' "$suite" "$packages" "${exclude[@]}" | sha256sum | cut -c1-12)

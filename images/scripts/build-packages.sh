@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds every package for every architecture into dist/, the same bytes for the same commit.
+# Builds every package for every architecture into dist/, or DIR: the same bytes for the same commit.
 #
-#	build-packages.sh [VERSION]
+#	build-packages.sh [VERSION [DIR]]
 #
 # Without a version it is the one that git describe knows, or 0.0.0 with the number and the name of the commit.
 # ARCHITECTURES="amd64" builds for fewer.
@@ -101,10 +101,11 @@ VERSION=${1:-$(version)}
 export VERSION
 novnc=$(images/scripts/novnc-dir.sh) || { echo "noVNC is not here; run: images/scripts/deps.sh test" >&2; exit 1; }
 novnc_copyright=$novnc/../doc/novnc/copyright
-work=build/packages
-rm -rf "$work"
-mkdir -p "$work" dist
-rm -f dist/*.deb dist/*.rpm
+dist=${2:-dist}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$dist"
+rm -f "$dist"/*.deb "$dist"/*.rpm
 compile "$(go env GOHOSTARCH)" "$work/tools"
 documents "$work/documents" "$work/tools"
 for ARCH in "${architectures[@]}"; do
@@ -115,10 +116,11 @@ for ARCH in "${architectures[@]}"; do
 	find "$STAGE" -type f -exec chmod go-w,a+r {} +
 	export ARCH STAGE
 	for name in "${names[@]}"; do
+		{ cat "images/packages/$name.yaml"; echo "changelog: $work/documents/doc/changelog.yaml"; } >"$work/$name.yaml"
 		for form in deb rpm; do
-			go tool nfpm package --config "images/packages/$name.yaml" --packager $form --target "dist/${name}_${VERSION}_$ARCH.$form" >"$work/log" ||
+			go tool nfpm package --config "$work/$name.yaml" --packager $form --target "$dist/${name}_${VERSION}_$ARCH.$form" >"$work/log" ||
 				{ cat "$work/log" >&2; exit 1; }
 		done
 	done
 done
-ls -l dist
+(cd "$dist" && ls -sh -- *.deb *.rpm)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a make target needs and is not there yet.
 #
-#	deps.sh [--dry-run] run|test
+#	deps.sh [--dry-run] run|test|packages
 #
 # Where nothing is missing, nothing is done and nobody is asked, so a second run
 # is instant. Without root it prints the exact command and fails. --dry-run prints
@@ -34,6 +34,9 @@ test   apt  bindfs                              bindfs
 test   apt  git                                 git
 test   apt  rsync                               rsync
 test   apt  vi                                  vim-tiny
+test   apt  lintian                             lintian
+test   apt  rpm                                 rpm
+test   apt  rpmlint                             rpmlint
 run    dnf  Xvnc                                tigervnc-server-minimal
 run    dnf  xauth                               xorg-x11-xauth
 run    dnf  xterm                               xterm
@@ -57,15 +60,20 @@ test   dnf  /usr/sbin/haproxy                   haproxy
 test   dnf  bindfs                              bindfs
 test   dnf  git                                 git
 test   dnf  rsync                               rsync
-test   dnf  vi                                  vim-minimal'
+test   dnf  vi                                  vim-minimal
+test   dnf  rpm                                 rpm
+test   dnf  rpmlint                             rpmlint'
 
 dry_run=
 if [[ ${1:-} == --dry-run ]]; then dry_run=1; shift; fi
 target=${1:-}
 case $target in
-run | test) ;;
-*) echo "usage: deps.sh [--dry-run] run|test" >&2; exit 2 ;;
+run | test | packages) ;;
+*) echo "usage: deps.sh [--dry-run] run|test|packages" >&2; exit 2 ;;
 esac
+
+also=run
+if [[ $target == packages ]]; then also=none; fi
 
 fail() { printf '%s\n' "$@" >&2; exit 1; }
 
@@ -74,12 +82,12 @@ do_it() { if [[ $dry_run ]]; then echo "$*"; else "$@" >&2; fi; }
 
 present() { if [[ $1 == /* ]]; then [[ -e $1 ]]; else command -v "$1" >/dev/null; fi; }
 
-# missing prints the packages of which something is not there; what make run needs, all need.
+# missing prints the packages of which something is not there; what make run needs, make test needs too.
 missing() {
 	local for with probe package
 	while read -r for with probe package; do
 		case $for/$with in
-		run/"$manager" | "$target/$manager") present "$probe" || echo "$package" ;;
+		"$also/$manager" | "$target/$manager") present "$probe" || echo "$package" ;;
 		esac
 	done <<<"$table"
 }

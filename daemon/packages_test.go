@@ -1,0 +1,172 @@
+package daemon_test
+
+import (
+	"debug/elf"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
+)
+
+// buildPackages builds the packages of a version for this architecture.
+func buildPackages(t *testing.T, version string) string {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.Command("../images/scripts/build-packages.sh", version, dir)
+	cmd.Env = append(os.Environ(), "ARCHITECTURES="+runtime.GOARCH)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build the packages: %v\n%s", err, out)
+	}
+	return dir
+}
+
+// packageNames are the packages.
+var packageNames = []string{"fastxd-core", "fastxd", "fastxd-nats", "fastxd-compat"}
+
+func packageFile(dir, name, version, form string) string {
+	return filepath.Join(dir, fmt.Sprintf("%s_%s_%s.%s", name, version, runtime.GOARCH, form))
+}
+
+// TestThePackages builds them twice, has lintian and rpmlint look at them, and takes them through the life of a machine.
+func TestThePackages(t *testing.T) {
+	t.Parallel()
+	first := buildPackages(t, "1.0.0")
+	t.Run("are the same each time", func(t *testing.T) { sameFiles(t, first, buildPackages(t, "1.0.0")) })
+	t.Run("please those who check packages", func(t *testing.T) { lintPackages(t, first) })
+	t.Run("run on old systems", func(t *testing.T) { checkPrograms(t, packageFile(first, "fastxd-core", "1.0.0", "deb")) })
+	t.Run("live on a machine", func(t *testing.T) { livePackages(t, first, buildPackages(t, "1.1.0")) })
+}
+
+func sameFiles(t *testing.T, a, b string) {
+	entries, err := os.ReadDir(a)
+	if err != nil || len(entries) != 2*len(packageNames) {
+		t.Fatalf("%d packages, %v", len(entries), err)
+	}
+	for _, e := range entries {
+		one, err := os.ReadFile(filepath.Join(a, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if two, err := os.ReadFile(filepath.Join(b, e.Name())); err != nil || string(one) != string(two) {
+			t.Errorf("%s is another file each time: %v", e.Name(), err)
+		}
+	}
+}
+
+func lintPackages(t *testing.T, dir string) {
+	for _, name := range packageNames {
+		if out, err := exec.Command("lintian", "--allow-root", "--fail-on", "error,warning", packageFile(dir, name, "1.0.0", "deb")).CombinedOutput(); err != nil {
+			t.Errorf("lintian: %v\n%s", err, out)
+		}
+		if out, err := exec.Command("rpmlint", "--config", "../images/packages/rpmlint.toml", packageFile(dir, name, "1.0.0", "rpm")).CombinedOutput(); err != nil {
+			t.Errorf("rpmlint: %v\n%s", err, out)
+		}
+	}
+}
+
+// checkPrograms unpacks a package and sees that each program in it is static, or needs no newer glibc than RHEL 8 has.
+func checkPrograms(t *testing.T, deb string) {
+	dir := t.TempDir()
+	if out, err := exec.Command("dpkg-deb", "-x", deb, dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	programs := 0
+	for _, pattern := range []string{"/usr/bin/*", "/usr/libexec/fastxd/*"} {
+		files, _ := filepath.Glob(dir + pattern)
+		for _, file := range files {
+			f, err := elf.Open(file)
+			if err != nil {
+				t.Errorf("%s: %v", file, err)
+				continue
+			}
+			symbols, _ := f.DynamicSymbols()
+			for _, s := range symbols {
+				if v, ok := strings.CutPrefix(s.Version, "GLIBC_"); ok && newer(v, 2, 28) {
+					t.Errorf("%s needs %s of glibc %s", file, s.Name, v)
+				}
+			}
+			programs++
+			f.Close()
+		}
+	}
+	if programs < 3 {
+		t.Errorf("%d programs are in the package", programs)
+	}
+}
+
+// newer reports whether a version of glibc is newer than another.
+func newer(version string, major, minor int) bool {
+	var a, b int
+	_, err := fmt.Sscanf(version, "%d.%d", &a, &b)
+	return err != nil || a > major || a == major && b > minor
+}
+
+// livePackages installs a version, signs in, starts sessions, goes to the next version and back, removes and purges.
+func livePackages(t *testing.T, old, next string) {
+	m := startContainer(t)
+	before := m.files()
+	m.installPackages(old, "1.0.0")
+	m.Must("sh", "-c", fmt.Sprintf("printf '%%s\\n' '%s' | runuser -u fastx -- fastxctl init /etc/fastx --user %s --password-stdin", m.Password, m.User))
+	m.Must("fastxctl", "reload", "--wait")
+	m.AwaitReady()
+	ids := m.startMany(5)
+	for _, id := range ids {
+		m.AwaitState(id, transporter.Running)
+	}
+	for _, step := range []struct{ version, dir string }{{"1.1.0", next}, {"1.0.0", old}} {
+		m.installPackages(step.dir, step.version)
+		m.AwaitReady()
+		if out := m.Must("fastxctl", "status"); !strings.Contains(out, "fastxd         "+step.version+",") {
+			t.Errorf("after the installation of %s:\n%s", step.version, out)
+		}
+		if live := m.awaitSettled(t); len(live) != len(ids) {
+			t.Errorf("%d of %d sessions live on under %s", len(live), len(ids), step.version)
+		}
+		for _, id := range ids {
+			m.reconnect(t, id)
+		}
+	}
+	m.Must("systemctl", "reload", "fastx4.service")
+	m.Must("dpkg", "--remove", "fastxd-compat", "fastxd", "fastxd-core")
+	if out, err := m.Exec("systemctl", "is-active", "fastxd.service"); err == nil {
+		t.Errorf("fastxd is %s after its packages are removed", out)
+	}
+	m.Must("test", "-s", "/etc/fastx/htpasswd")
+	m.Must("pkill", "-u", "fastx") // the sessions
+	m.Must("rm", "-r", "/etc/fastx", "/var/fastx")
+	m.Must("dpkg", "--purge", "fastxd-compat", "fastxd", "fastxd-core")
+	for file := range m.files() {
+		if !before[file] {
+			t.Errorf("%s is left behind", file)
+		}
+	}
+}
+
+// installPackages installs, upgrades to or goes back to a version.
+func (m *machine) installPackages(dir, version string) {
+	m.t.Helper()
+	args := []string{"dpkg", "--install"}
+	for _, name := range []string{"fastxd-core", "fastxd", "fastxd-compat"} {
+		file := "/tmp/" + name + ".deb"
+		m.copyIn(packageFile(dir, name, version, "deb"), file, "0644")
+		args = append(args, file)
+	}
+	m.Must(args...)
+	m.Must("sh", "-c", "rm /tmp/fastxd*.deb")
+}
+
+// files are those of a machine that packages may leave behind, but for what dpkg, systemd and the account's makers keep.
+func (m *machine) files() map[string]bool {
+	m.t.Helper()
+	const kept = "^/var/lib/(dpkg|systemd)/|^/etc/(passwd|group|shadow|gshadow)-$"
+	out := map[string]bool{}
+	for line := range strings.Lines(m.Must("sh", "-c", "find /etc /usr /var/lib /var/fastx /run/fastx 2>/dev/null | grep -vE '"+kept+"'")) {
+		out[strings.TrimSpace(line)] = true
+	}
+	return out
+}
