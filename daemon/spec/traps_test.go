@@ -129,7 +129,7 @@ func traps(t *testing.T) map[string]trap {
 		"routes without credentials": {
 			bad:  files(conf, "authorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s }\n  routes = [\n    nats://b:6222\n  ]\n}\n"),
 			good: files(conf, "authorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s }\n  routes = [\n    nats://r:s@b:6222\n  ]\n}\n"),
-			want: "nats-server.conf:4:5: warning: cluster.routes: the route shows no user and password, and the cluster block asks for them; write nats://USER:PASSWORD@HOST:PORT"},
+			want: "nats-server.conf:4:5: warning: cluster.routes[0]: the route shows no user and password, and the cluster block asks for them; write nats://USER:PASSWORD@HOST:PORT"},
 		"routes that anyone may open": {
 			bad:  files(conf, "authorization { token: longrandom }\ncluster { name: x, port: 6222 }\n"),
 			good: files(conf, "authorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s } }\n"),
