@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -48,6 +49,14 @@ const (
 type fault struct{ summary, remedy string }
 
 func (f *fault) Error() string { return f.summary + "; " + f.remedy }
+
+// Fault takes what Setting.Check, CheckHash or CheckUserName returned apart: what is wrong, and what to do.
+func Fault(err error) (summary, remedy string) {
+	if f, ok := errors.AsType[*fault](err); ok {
+		return f.summary, f.remedy
+	}
+	return err.Error(), ""
+}
 
 func faultf(remedy, format string, args ...any) *fault {
 	return &fault{fmt.Sprintf(format, args...), remedy}

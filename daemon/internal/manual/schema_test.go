@@ -57,12 +57,14 @@ func instance(t testing.TB, set fileset.Set) map[string]any {
 			out[f.Name] = string(f.Data)
 		}
 	}
-	files, problems := render.Parse(set)
+	files, problems := render.Parse(set, nil)
 	if problems.HasErrors() {
 		t.Fatal(problems.Err())
 	}
 	for _, f := range files {
-		out[f.Path] = f.Settings
+		if f.Settings != nil {
+			out[f.Path] = f.Settings
+		}
 	}
 	return out
 }
