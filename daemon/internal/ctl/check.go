@@ -78,8 +78,8 @@ mounted on this machine.
 true, as it is in every workflow.
 
 Exit codes: 0 no errors, though maybe warnings; 1 the problems could not be printed; 2
-errors, with --strict also warnings, or nothing to judge: wrong usage, or a directory
-or file that cannot be read.`,
+errors, with --strict also warnings, or nothing to judge: wrong usage, a directory or
+file that cannot be read, or a directory that holds no configuration.`,
 		Example: `  fastxctl check /etc/fastx
   fastxctl check --strict run/config
   fastxctl check --node-file /etc/default/fastx4 /etc/fastx
@@ -177,6 +177,9 @@ func (a *app) judgeTree(dir string, o checkOptions) (diag.List, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !slices.ContainsFunc(in.Set.Names(), func(name string) bool { _, known := spec.KindOf(name); return known }) {
+		return nil, fmt.Errorf("%s holds no file of a configuration; name the directory that fastx.env, apps and the others lie in, and look whether it is mounted", dir)
+	}
 	_, problems := spec.Load(in)
 	return openable(dir, problems), nil
 }
@@ -187,7 +190,10 @@ func (a *app) judgeArg(arg string, o checkOptions) (diag.List, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.IsDir() {
+	switch {
+	case info.IsDir() && o.dir != "":
+		return nil, usage("--dir is for a FILE, and %s is a directory", arg)
+	case info.IsDir():
 		return a.judgeTree(arg, o)
 	}
 	at, err := a.spotOf(arg, o)
