@@ -70,7 +70,7 @@ func (l *loader) checkOpens() {
 	case form == natsconf.Password:
 		l.shut(doc.Name, first, "form-mismatch", natsFile+" asks for a user and a password, which fastxd has none of", "give the components nkeys, or one token")
 	case form == natsconf.Token && t.Form == "token":
-		if conf.Authorization.Token != "" && !conf.Opens(t.Default.Current) && !conf.Opens(t.Default.Previous) {
+		if conf.Authorization.Token != "" && !l.in.Memo.opens(conf, t.Default.Current) && !l.in.Memo.opens(conf, t.Default.Previous) {
 			l.shut(doc.Name, first, "token-mismatch", "does not open the "+natsFile+" beside it",
 				"make the two match; where a bcrypt hash stands there, the clear text belongs here")
 		}
