@@ -30,6 +30,10 @@ type Input struct {
 	// other files, and what others have to say first, is not judged.
 	Alone bool
 
+	// Away says that the files outside the tree, which keys name, are not at hand: they lie on the machines that the tree is
+	// for. So what is wrong with them is not judged, nor whether they are there.
+	Away bool
+
 	Memo *Memo // remembers from one set to the next how files were parsed; nil = nothing does
 }
 
@@ -82,6 +86,9 @@ type loader struct {
 	problems diag.List
 	lenient  bool // the tree is of a newer format: unknown keys only warn
 }
+
+// away reports whether files outside the tree are not to be judged.
+func (l *loader) away() bool { return l.in.Alone || l.in.Away }
 
 func (l *loader) add(problems ...diag.Diagnostic) { l.problems = append(l.problems, problems...) }
 

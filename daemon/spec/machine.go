@@ -145,7 +145,7 @@ func (l *loader) checkScript(at origin, s Setting, f fileset.File) {
 		if who := l.otherWriter(d); who != "" {
 			line := at.line
 			line.Col = line.ValueCol
-			l.at(at.file, line, diag.Error, "script-not-roots", s.Key, show(f.Name)+" is executed, and "+who,
+			l.at(at.file, line, diag.Error, "script-not-roots", s.Key, strconv.Quote(f.Name)+" is executed, and "+who,
 				"give it and every directory above it to root (chown root, chmod go-w), or move it to such a place as /usr/local/lib/fastx")
 			return
 		}
@@ -156,11 +156,11 @@ func (l *loader) checkScript(at origin, s Setting, f fileset.File) {
 func (l *loader) otherWriter(d fileset.Dir) string {
 	switch {
 	case d.UID != 0:
-		return show(d.Name) + " belongs to user " + strconv.Itoa(d.UID) + " and not to root"
+		return strconv.Quote(d.Name) + " belongs to user " + strconv.Itoa(d.UID) + " and not to root"
 	case d.Mode&0o002 != 0:
-		return "everyone can change " + show(d.Name)
+		return "everyone can change " + strconv.Quote(d.Name)
 	case d.Mode&0o020 != 0 && d.GID == l.in.DaemonGID && d.GID != 0:
-		return "the daemon's own group can change " + show(d.Name)
+		return "the daemon's own group can change " + strconv.Quote(d.Name)
 	}
 	return ""
 }
