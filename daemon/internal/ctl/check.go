@@ -183,8 +183,8 @@ func (a *app) judgeTree(dir string, o checkOptions) (diag.List, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(in.Set.Names(), func(name string) bool { _, known := spec.KindOf(name); return known }) {
-		return nil, fmt.Errorf("%s holds no file of a configuration; name the directory that fastx.env, apps and the others lie in, and look whether it is mounted", dir)
+	if err := holdsFiles(dir, in.Set); err != nil {
+		return nil, err
 	}
 	_, problems := spec.Load(in)
 	return openable(dir, problems), nil

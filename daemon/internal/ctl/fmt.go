@@ -120,6 +120,9 @@ func (a *app) leaves(arg string, o fmtOptions) ([]leaf, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := holdsFiles(arg, set); err != nil {
+		return nil, err
+	}
 	var out []leaf
 	for _, f := range set.Files() {
 		if k, known := spec.KindOf(f.Name); known && render.Formats(k) {
