@@ -13,6 +13,7 @@
 package natsconf
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
@@ -112,7 +113,9 @@ func (r *Responses) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 	v := responses{r.Max, r.Expires.Seconds()}
-	if err := json.Unmarshal(data, &v); err != nil {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&v); err != nil {
 		return fmt.Errorf("allow_responses is neither true nor {max, expires}: %w", err)
 	}
 	*r = Responses{v.Max, time.Duration(v.Expires * float64(time.Second))}

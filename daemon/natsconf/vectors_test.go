@@ -3,6 +3,7 @@ package natsconf
 import (
 	"cmp"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
@@ -110,4 +112,28 @@ func ours(c *Config) []string {
 		out = append(out, name+" "+show(u.Permissions))
 	}
 	return out
+}
+
+func TestResponsesInJSON(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]Responses{
+		`true`:                     *DefaultResponses(),
+		`{}`:                       *DefaultResponses(),
+		`{"max":3}`:                {3, 2 * time.Minute},
+		`{"max":-1,"expires":1.5}`: {-1, 1500 * time.Millisecond},
+	} {
+		var got, again Responses
+		if err := json.Unmarshal([]byte(text), &got); err != nil || got != want {
+			t.Errorf("%s is %v, %v; want %v", text, got, err, want)
+		}
+		if back, err := json.Marshal(got); err != nil || json.Unmarshal(back, &again) != nil || again != want {
+			t.Errorf("%v is written as %s and read as %v, %v", got, back, again, err)
+		}
+	}
+	for _, text := range []string{`false`, `"true"`, `{"max":"3"}`, `{"maximum":3}`, `{"expires":"60s"}`} {
+		var got Responses
+		if err := json.Unmarshal([]byte(text), &got); err == nil || !strings.Contains(err.Error(), "allow_responses is neither true nor") {
+			t.Errorf("%s is %v, %v", text, got, err)
+		}
+	}
 }
