@@ -203,6 +203,10 @@ func (w *writer) setting(l line) (spec.Setting, bool) {
 
 // unknown reports a key or section that the file does not have.
 func (w *writer) unknown(l line) {
+	if pattern := w.kind.Pattern; spec.MayBeSecret(pattern, l.key) || spec.MayBeSecret(pattern, l.section) {
+		w.fail("", "unknown-key", "has a key or a section that is not known", "look for a secret that was given in the place of its key")
+		return
+	}
 	var sections, keys []string
 	move := "remove it, or move it to the file and section where it belongs"
 	for _, s := range spec.SettingsOf(w.kind.Pattern) {

@@ -53,6 +53,8 @@ func TestRefused(t *testing.T) {
 		"a list that is not UTF-8":    {one("apps/x.ini", "", "groups", []string{"\xff"}), "apps/x.ini: groups: cannot be written; a value is UTF-8 without line breaks or other control characters\n"},
 		"a password that is not":      {nats(natsconf.Config{Authorization: users(natsconf.User{Name: "a", Password: "\xff"})}), unwritable},
 		"a comment of nats that ends": {File{Path: "nats-server.conf", Comment: "a\rb", NATS: &natsconf.Config{Authorization: users(key)}}, unwritable},
+		"a secret for a key":          {one("transporter-secret.ini", "transporter", "hunter2-hunter2", "x"), "transporter-secret.ini: has a key or a section that is not known; look for a secret that was given in the place of its key\n"},
+		"a secret for a section":      {one("auth-oidc.ini", "hunter2-hunter2", "client_id", "x"), "auth-oidc.ini: has a key or a section that is not known; look for a secret that was given in the place of its key\n"},
 		"leafnodes":                   {nats(natsconf.Config{Authorization: users(key), LeafNodes: true}), noForm},
 		"an operator's JWTs":          {nats(natsconf.Config{Authorization: natsconf.Authorization{Form: natsconf.External, Users: []natsconf.User{key}}}), noForm},
 		"a time that is no time":      {nats(natsconf.Config{Authorization: users(natsconf.User{NKey: key.NKey, Permissions: &natsconf.Permissions{Responses: &natsconf.Responses{}}})}), noForm},

@@ -125,7 +125,7 @@ func (l *loader) discreet(file string, problems diag.List) diag.List {
 			section, key = p.Key[:at], p.Key[at+1:]
 		}
 		_, known := Lookup(pattern, section, key)
-		if !known && !sectionsOf(pattern)[p.Key] && (mayBeSecret(pattern, key) || mayBeSecret(pattern, section)) {
+		if !known && !sectionsOf(pattern)[p.Key] && (MayBeSecret(pattern, key) || MayBeSecret(pattern, section)) {
 			problems[i].Key = ""
 		}
 	}
