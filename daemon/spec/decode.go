@@ -162,7 +162,7 @@ func (l *loader) unknownSections(doc *syntax.Doc, pattern string) {
 	for _, line := range doc.Sections() {
 		switch {
 		case known[line.Section], known["*"] && holdsOnly(doc, pattern, line.Section):
-		case mayBeSecret(pattern, line.Section):
+		case MayBeSecret(pattern, line.Section):
 			l.at(doc.Name, line, l.unknown(), "unknown-section", "", "what stands between [ and ] is not a section of this file", "remove it")
 		default:
 			l.at(doc.Name, line, l.unknown(), "unknown-section", line.Section, "is not a section of this file",
@@ -203,11 +203,11 @@ func sectionsOf(pattern string) map[string]bool { return sections()[pattern] }
 // plainName is what a mistyped key or section looks like.
 var plainName = regexp.MustCompile(`^[A-Za-z_.]{1,24}$`)
 
-// mayBeSecret reports whether a name that is not known may be a secret that was written in the
+// MayBeSecret reports whether a name that is not known may be a secret that was written in the
 // wrong place. It is then not repeated in a message.
-func mayBeSecret(pattern, name string) bool {
+func MayBeSecret(pattern, name string) bool {
 	k, _ := KindOf(pattern)
-	return k.Secret && !plainName.MatchString(name)
+	return k.Secret && name != "" && !plainName.MatchString(name)
 }
 
 // unknownKey reports a key that its section does not have. A section that is
@@ -216,7 +216,7 @@ func (l *loader) unknownKey(doc *syntax.Doc, pattern string, line syntax.Line) {
 	if !sectionsOf(pattern)[line.Section] && line.Section != "" {
 		return
 	}
-	if mayBeSecret(pattern, line.Key) {
+	if MayBeSecret(pattern, line.Key) {
 		l.at(doc.Name, line, l.unknown(), "unknown-key", "", "what stands before = is not a known key", "write key = value")
 		return
 	}

@@ -78,7 +78,7 @@ func CheckDirs(d Dirs, m *Machine) diag.List {
 	if m.Shared(d.Var) {
 		severity = diag.Error
 	}
-	if within(d.Local, d.Var) && !m.apart(d.Local, d.Var) {
+	if m.inside(d.Local, d.Var) {
 		add(severity, "local-in-var", "FX_LOCAL_DIR", fmt.Sprintf("%s lies inside FX_VAR_DIR, which nodes share", d.Local),
 			"move it to a directory of this node, such as /var/lib/fastx-local")
 	}

@@ -30,6 +30,10 @@ type Input struct {
 	// other files, and what others have to say first, is not judged.
 	Alone bool
 
+	// Away says that the files outside the tree, which keys name, are not at hand: they lie on the machines that the tree is
+	// for. So what is wrong with them is not judged, nor whether they are there.
+	Away bool
+
 	Memo *Memo // remembers from one set to the next how files were parsed; nil = nothing does
 }
 
@@ -83,6 +87,9 @@ type loader struct {
 	lenient  bool // the tree is of a newer format: unknown keys only warn
 }
 
+// away reports whether files outside the tree are not to be judged.
+func (l *loader) away() bool { return l.in.Alone || l.in.Away }
+
 func (l *loader) add(problems ...diag.Diagnostic) { l.problems = append(l.problems, problems...) }
 
 // at reports a problem with a line of a file; with the zero Line, with the whole file.
@@ -118,7 +125,7 @@ func (l *loader) discreet(file string, problems diag.List) diag.List {
 			section, key = p.Key[:at], p.Key[at+1:]
 		}
 		_, known := Lookup(pattern, section, key)
-		if !known && !sectionsOf(pattern)[p.Key] && (mayBeSecret(pattern, key) || mayBeSecret(pattern, section)) {
+		if !known && !sectionsOf(pattern)[p.Key] && (MayBeSecret(pattern, key) || MayBeSecret(pattern, section)) {
 			problems[i].Key = ""
 		}
 	}

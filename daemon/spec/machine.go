@@ -15,7 +15,8 @@ import (
 // Machine is what has a say in the configuration and stands in no file: where the directories
 // really lie.
 type Machine struct {
-	Mounts []Mount // in the order in which they were mounted
+	Mounts []Mount           // in the order in which they were mounted
+	Links  map[string]string // where directories really lie that are reached by links
 }
 
 // Mount is one mounted file system.
@@ -60,8 +61,17 @@ func unescape(text string) string {
 	return b.String()
 }
 
+// real is where a directory lies, as far as it is known.
+func (m *Machine) real(dir string) string {
+	if real, linked := m.Links[path.Clean(dir)]; linked {
+		return real
+	}
+	return path.Clean(dir)
+}
+
 // On returns the file system that a directory lies on; of two at one place the later hides the other.
 func (m *Machine) On(dir string) Mount {
+	dir = m.real(dir)
 	var found Mount
 	for _, mount := range m.Mounts {
 		if within(dir, mount.Dir) && len(mount.Dir) >= len(found.Dir) {
@@ -77,10 +87,11 @@ func (m *Machine) Shared(dir string) bool {
 	return slices.Contains(networkTypes, kind) || slices.Contains(networkTypes, strings.TrimPrefix(kind, "fuse."))
 }
 
-// apart reports whether a directory has a mount of its own within another one.
-func (m *Machine) apart(dir, parent string) bool {
-	at := m.On(dir).Dir
-	return at != "" && within(at, parent) && path.Clean(at) != path.Clean(parent)
+// inside reports whether a directory lies within another one, and is no mount of its own there.
+func (m *Machine) inside(dir, parent string) bool {
+	at, parent := m.On(dir).Dir, m.real(parent)
+	own := at != "" && within(at, parent) && at != parent
+	return within(m.real(dir), parent) && !own
 }
 
 // checkPlace judges the directories that a start with these files would use.
@@ -134,7 +145,7 @@ func (l *loader) checkScript(at origin, s Setting, f fileset.File) {
 		if who := l.otherWriter(d); who != "" {
 			line := at.line
 			line.Col = line.ValueCol
-			l.at(at.file, line, diag.Error, "script-not-roots", s.Key, show(f.Name)+" is executed, and "+who,
+			l.at(at.file, line, diag.Error, "script-not-roots", s.Key, strconv.Quote(f.Name)+" is executed, and "+who,
 				"give it and every directory above it to root (chown root, chmod go-w), or move it to such a place as /usr/local/lib/fastx")
 			return
 		}
@@ -145,11 +156,11 @@ func (l *loader) checkScript(at origin, s Setting, f fileset.File) {
 func (l *loader) otherWriter(d fileset.Dir) string {
 	switch {
 	case d.UID != 0:
-		return show(d.Name) + " belongs to user " + strconv.Itoa(d.UID) + " and not to root"
+		return strconv.Quote(d.Name) + " belongs to user " + strconv.Itoa(d.UID) + " and not to root"
 	case d.Mode&0o002 != 0:
-		return "everyone can change " + show(d.Name)
+		return "everyone can change " + strconv.Quote(d.Name)
 	case d.Mode&0o020 != 0 && d.GID == l.in.DaemonGID && d.GID != 0:
-		return "the daemon's own group can change " + show(d.Name)
+		return "the daemon's own group can change " + strconv.Quote(d.Name)
 	}
 	return ""
 }

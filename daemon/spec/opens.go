@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -30,6 +31,29 @@ func (l *loader) nats() {
 		l.file(f.Name, diag.Error, "secret-exposed", "holds a secret in the clear and can be read or changed by everyone",
 			"run chmod o-rwx "+f.Name+", or use nkeys, of which only the public half stands here")
 	}
+	l.natsKeys(conf)
+}
+
+// natsKeys refuses private keys that everyone can read. Who owns them, and their group, is nats-server's affair.
+func (l *loader) natsKeys(conf *natsconf.Config) {
+	for _, t := range tlsBlocks(conf) {
+		f, ok := l.in.Set.Lookup(path.Clean(t.KeyFile))
+		if ok && path.IsAbs(f.Name) && f.Mode&0o006 != 0 && !l.hasErrors(f.Name) {
+			l.file(f.Name, diag.Error, "secret-exposed", "holds a private key and can be read or changed by everyone", "run chmod o-rwx "+f.Name)
+		}
+	}
+}
+
+// tlsBlocks are those for clients and for routes, as far as there are any.
+func tlsBlocks(conf *natsconf.Config) []*natsconf.TLS {
+	if conf == nil {
+		return nil
+	}
+	out := []*natsconf.TLS{conf.TLS}
+	if conf.Cluster != nil {
+		out = append(out, conf.Cluster.TLS)
+	}
+	return slices.DeleteFunc(out, func(t *natsconf.TLS) bool { return t == nil })
 }
 
 // checkOpens holds what fastxd shows against what the nats-server.conf beside it asks for, which a tree
@@ -46,7 +70,7 @@ func (l *loader) checkOpens() {
 	case form == natsconf.Password:
 		l.shut(doc.Name, first, "form-mismatch", natsFile+" asks for a user and a password, which fastxd has none of", "give the components nkeys, or one token")
 	case form == natsconf.Token && t.Form == "token":
-		if conf.Authorization.Token != "" && !conf.Opens(t.Default.Current) && !conf.Opens(t.Default.Previous) {
+		if conf.Authorization.Token != "" && !l.in.Memo.opens(conf, t.Default.Current) && !l.in.Memo.opens(conf, t.Default.Previous) {
 			l.shut(doc.Name, first, "token-mismatch", "does not open the "+natsFile+" beside it",
 				"make the two match; where a bcrypt hash stands there, the clear text belongs here")
 		}

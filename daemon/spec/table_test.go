@@ -16,7 +16,7 @@ var probes = map[Type]string{
 	TypeText: "probe", TypeCommand: "probe", TypeBool: "true", TypeCount: "77", TypeDuration: "7m", TypeList: "p, q",
 	TypePath: "/probe", TypeGeometry: "77x77", TypeSize: "77x77", TypeLevel: "manager", TypeAddress: "probe:77",
 	TypeURLs: "tls://probe:77", TypeNetworks: "10.7.0.0/16", TypeServices: "manager", TypeNode: "probe",
-	TypeSeed: "SU" + strings.Repeat("P", 56), TypeToken: "probe-probe", TypeMemory: "7G", TypePercent: "77%",
+	TypeSeed: "SUAAYDAMBQGAYDAMBQGAYDAMBQGAYDAMBQGAYDAMBQGAYDAMBQGAYDAEHM", TypeToken: "probe-probe", TypeMemory: "7G", TypePercent: "77%",
 	TypeBase: "/probe", TypeColour: "#777777",
 }
 

@@ -104,6 +104,16 @@ func traps(t *testing.T) map[string]trap {
 		"a server's clear secret that everyone reads": {
 			bad: files(conf, open), good: files(conf, users(publicA)), change: mode(conf, fileset.File{Mode: 0o644}),
 			want: "nats-server.conf: holds a secret in the clear and can be read or changed by everyone; run chmod o-rwx nats-server.conf, or use nkeys, of which only the public half stands here"},
+		"a server's private key that everyone reads": {
+			bad:    files(conf, "tls { cert_file: /etc/ssl/t.pem, key_file: /etc/ssl/t.key }\n"+open, "/etc/ssl/t.key", "a key"),
+			good:   files(conf, "tls { cert_file: /etc/ssl/t.pem, key_file: /etc/ssl/t.key }\n"+open, "/etc/ssl/t.key", "a key"),
+			change: mode("/etc/ssl/t.key", fileset.File{Mode: 0o644}),
+			want:   "/etc/ssl/t.key: holds a private key and can be read or changed by everyone; run chmod o-rwx /etc/ssl/t.key"},
+		"a private key of routes that everyone changes": {
+			bad:    files(conf, "authorization { token: longrandom }\ncluster { name: x, host: localhost, tls { cert_file: /etc/ssl/t.pem, key_file: /etc/ssl/../ssl/t.key } }\n", "/etc/ssl/t.key", "a key"),
+			good:   files(conf, "authorization { token: longrandom }\ncluster { name: x, host: localhost, tls { cert_file: /etc/ssl/t.pem, key_file: /etc/ssl/t.key } }\n", "/etc/ssl/t.key", "a key"),
+			change: mode("/etc/ssl/t.key", fileset.File{Mode: 0o602, UID: 7, GID: 7}),
+			want:   "/etc/ssl/t.key: holds a private key and can be read or changed by everyone; run chmod o-rwx /etc/ssl/t.key"},
 		"LOCAL inside a shared VAR": {
 			bad:  files(nodeFile, "SERVICES=launcher\nFX_LOCAL_DIR=/var/fastx/local\n"),
 			good: files(nodeFile, "SERVICES=launcher\nFX_LOCAL_DIR=/var/lib/fastx-local\n"),
@@ -129,7 +139,7 @@ func traps(t *testing.T) map[string]trap {
 		"routes without credentials": {
 			bad:  files(conf, "authorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s }\n  routes = [\n    nats://b:6222\n  ]\n}\n"),
 			good: files(conf, "authorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s }\n  routes = [\n    nats://r:s@b:6222\n  ]\n}\n"),
-			want: "nats-server.conf:4:5: warning: cluster.routes: the route shows no user and password, and the cluster block asks for them; write nats://USER:PASSWORD@HOST:PORT"},
+			want: "nats-server.conf:4:5: warning: cluster.routes[0]: the route shows no user and password, and the cluster block asks for them; write nats://USER:PASSWORD@HOST:PORT"},
 		"routes that anyone may open": {
 			bad:  files(conf, "authorization { token: longrandom }\ncluster { name: x, port: 6222 }\n"),
 			good: files(conf, "authorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s } }\n"),
