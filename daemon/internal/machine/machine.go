@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
 )
 
@@ -27,10 +28,10 @@ func Look(mountinfo string, dirs ...string) (*spec.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &spec.Machine{Mounts: spec.ParseMounts(text)}
+	m := &spec.Machine{Mounts: fileset.ParseMounts(text)}
 	for _, dir := range dirs {
 		if real := resolve(dir); real != dir {
-			m.Mounts = append(m.Mounts, spec.Mount{Dir: dir, Type: m.On(real).Type})
+			m.Mounts = append(m.Mounts, fileset.Mount{Dir: dir, Type: m.On(real).Type})
 		}
 	}
 	return m, nil
