@@ -128,12 +128,12 @@ func (n *node) threads(t *testing.T) int {
 }
 
 // mountFUSE mounts a directory through bindfs until the test ends, and returns the server.
-func mountFUSE(t *testing.T, lower, upper string) *os.Process {
+func mountFUSE(t *testing.T, lower, upper string, options ...string) *os.Process {
 	t.Helper()
 	if _, err := os.Stat("/dev/fuse"); err != nil || os.Getuid() != 0 {
 		t.Skipf("this machine has no FUSE, or not for this user: %v", err)
 	}
-	cmd := exec.Command("bindfs", "-f", lower, upper)
+	cmd := exec.Command("bindfs", append(options, "-f", lower, upper)...)
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("%v; images/scripts/deps.sh test installs it", err)
 	}

@@ -111,6 +111,12 @@ func traps(t *testing.T) map[string]trap {
 		"TEMP on a network mount": {
 			bad: files(nodeFile, "FX_TEMP_DIR=/var/fastx/tmp\n"), good: files(nodeFile, "FX_TEMP_DIR=/tmp\n"),
 			want: "/etc/default/fastx4:1:1: warning: FX_TEMP_DIR: /var/fastx/tmp lies on a network mount (nfs4), and nodes that share it get into each other's way; name a directory of this machine, such as /tmp"},
+		"RUN on a network mount": {
+			bad: files(nodeFile, "FX_RUN_DIR=/var/fastx/run\n"), good: files(nodeFile, "FX_RUN_DIR=/run/fastx\n"),
+			want: "/etc/default/fastx4:1:1: warning: FX_RUN_DIR: /var/fastx/run lies on a network mount (nfs4), and nodes that share it get into each other's way; name a directory of this machine, such as /run/fastx"},
+		"RUN in a TEMP on a network mount, which is told once": {
+			bad: files(nodeFile, "FX_TEMP_DIR=/var/fastx/tmp\nFX_RUN_DIR=/var/fastx/tmp/fx-0\n"), good: files(nodeFile, "FX_RUN_DIR=/tmp/fx-0\n"),
+			want: "/etc/default/fastx4:1:1: warning: FX_TEMP_DIR: /var/fastx/tmp lies on a network mount (nfs4), and nodes that share it get into each other's way; name a directory of this machine, such as /tmp"},
 		"SERVICES for all nodes": {
 			bad: files("fastx.env", "# all\nSERVICES=webserver\n"), good: files(nodeFile, "# all\nSERVICES=webserver\n"),
 			want: "fastx.env:2:1: SERVICES: cannot stand in the file that all nodes share; set it in the node file (/etc/default/fastx4) or the unit's environment"},

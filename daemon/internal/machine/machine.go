@@ -18,8 +18,8 @@ import (
 const MountInfo = "/proc/self/mountinfo"
 
 // Look reads what is mounted; mountinfo is MountInfo, or a file of that form. A directory of dirs that a
-// link leads elsewhere stands in the result as if what it leads to were mounted there. On a system
-// that has no such list nothing is known to be mounted.
+// link leads elsewhere stands in the result as if what it leads to were mounted there; "" is none. On a
+// system that has no such list nothing is known to be mounted.
 func Look(mountinfo string, dirs ...string) (*spec.Machine, error) {
 	text, err := os.ReadFile(mountinfo)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -30,7 +30,7 @@ func Look(mountinfo string, dirs ...string) (*spec.Machine, error) {
 	}
 	m := &spec.Machine{Mounts: fileset.ParseMounts(text)}
 	for _, dir := range dirs {
-		if real := resolve(dir); real != dir {
+		if real := resolve(dir); dir != "" && real != dir {
 			m.Mounts = append(m.Mounts, fileset.Mount{Dir: dir, Type: m.On(real).Type})
 		}
 	}
