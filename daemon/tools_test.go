@@ -29,7 +29,7 @@ func manage(t *testing.T) *managed {
 	m := &managed{node: startNode(t)}
 	m.source = m.path("source")
 	m.write(t, m.path("bin", "fastxctl"), 0o755, fmt.Sprintf(
-		"#!/bin/sh\nexport FX_RUN_DIR=%s FX_NODE_FILE=%s\n%[3]s reload --wait >/dev/null 2>&1\nexec %[3]s \"$@\"\n",
+		"#!/bin/sh\nexport FX_RUN_DIR=%s FX_NODE_FILE=%s\n%[3]s reload --wait >/dev/null || exit 9\nexec %[3]s \"$@\"\n",
 		m.Env["FX_RUN_DIR"], m.Env["FX_NODE_FILE"], filepath.Join(binaries.dir, "fastxctl")))
 	return m
 }
@@ -163,7 +163,7 @@ func TestPuppetHandsFilesToTheCheckFirst(t *testing.T) {
 	t.Parallel()
 	m := manage(t)
 	manifest, modules, state := filepath.Join(m.source, "site.pp"), filepath.Join(m.source, "modules"), m.path("puppet")
-	m.write(t, manifest, 0o644, m.here(t, shown(t, "puppet", "validate_cmd")))
+	m.write(t, manifest, 0o644, adapt(t, m.here(t, shown(t, "puppet", "validate_cmd")), "'fastx'", "'root'"))
 	m.run = func() (string, bool) {
 		out, code := m.tool(t, "puppet", "apply", "--color=false", "--detailed-exitcodes", "--modulepath", modules,
 			"--confdir", state, "--vardir", state, "--logdir", state, "--rundir", state, manifest)
