@@ -105,7 +105,7 @@ func newNode(ctx context.Context, o Options) (*Node, error) {
 		return nil, err
 	}
 	d := n.place.Dirs
-	if n.machine, err = machine.Look(machine.MountInfo, d.Var, d.Local, d.Temp); err != nil {
+	if n.machine, err = machine.Look(machine.MountInfo, d.Var, d.Local, d.Temp, d.Run); err != nil {
 		return nil, err
 	}
 	if problems := spec.CheckDirs(d, n.machine); problems.HasErrors() {

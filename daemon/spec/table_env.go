@@ -23,7 +23,7 @@ func envSettings() []Setting {
 			Doc:  "This node's temporary files; never a network mount.",
 			into: to(func(d *Dirs) *string { return &d.Temp })},
 		{File: envFile, Key: "FX_RUN_DIR", Type: TypePath, Scope: ScopeBefore, Reload: RestartProcess,
-			Doc:  "Sockets; /run/fastx, or fx-UID in FX_TEMP_DIR where that cannot be made.",
+			Doc:  "Sockets, never on a network mount; /run/fastx, or fx-UID in FX_TEMP_DIR where that cannot be made.",
 			into: to(func(d *Dirs) *string { return &d.Run })},
 		{File: envFile, Key: "FX_NODE_FILE", Type: TypePath, Default: "/etc/default/fastx4", Scope: ScopeBefore, Reload: RestartProcess,
 			Doc: "The file that sets what is this node's alone."},

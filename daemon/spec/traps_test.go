@@ -13,7 +13,7 @@ import (
 )
 
 // sharedVar is a machine on which /var/fastx is mounted from elsewhere.
-var sharedVar = &Machine{Mounts: []Mount{{"/", "ext4"}, {"/var/fastx", "nfs4"}}}
+var sharedVar = &Machine{Mounts: fileset.Mounts{{Dir: "/", Type: "ext4"}, {Dir: "/var/fastx", Type: "nfs4"}}}
 
 const nodeFile = "/etc/default/fastx4"
 
@@ -121,6 +121,12 @@ func traps(t *testing.T) map[string]trap {
 		"TEMP on a network mount": {
 			bad: files(nodeFile, "FX_TEMP_DIR=/var/fastx/tmp\n"), good: files(nodeFile, "FX_TEMP_DIR=/tmp\n"),
 			want: "/etc/default/fastx4:1:1: warning: FX_TEMP_DIR: /var/fastx/tmp lies on a network mount (nfs4), and nodes that share it get into each other's way; name a directory of this machine, such as /tmp"},
+		"RUN on a network mount": {
+			bad: files(nodeFile, "FX_RUN_DIR=/var/fastx/run\n"), good: files(nodeFile, "FX_RUN_DIR=/run/fastx\n"),
+			want: "/etc/default/fastx4:1:1: warning: FX_RUN_DIR: /var/fastx/run lies on a network mount (nfs4), and nodes that share it get into each other's way; name a directory of this machine, such as /run/fastx"},
+		"RUN in a TEMP on a network mount, which is told once": {
+			bad: files(nodeFile, "FX_TEMP_DIR=/var/fastx/tmp\nFX_RUN_DIR=/var/fastx/tmp/fx-0\n"), good: files(nodeFile, "FX_RUN_DIR=/tmp/fx-0\n"),
+			want: "/etc/default/fastx4:1:1: warning: FX_TEMP_DIR: /var/fastx/tmp lies on a network mount (nfs4), and nodes that share it get into each other's way; name a directory of this machine, such as /tmp"},
 		"SERVICES for all nodes": {
 			bad: files("fastx.env", "# all\nSERVICES=webserver\n"), good: files(nodeFile, "# all\nSERVICES=webserver\n"),
 			want: "fastx.env:2:1: SERVICES: cannot stand in the file that all nodes share; set it in the node file (/etc/default/fastx4) or the unit's environment"},
@@ -224,6 +230,9 @@ func TestProgramsThatAreRunBelongToRoot(t *testing.T) {
 		"everyone writes":                {func(f *fileset.File) { f.Mode = 0o777 }, `everyone can change "/opt/site/balance.sh"`},
 		"a directory of the daemon's":    {func(f *fileset.File) { f.Above[2].UID = 990 }, `"/opt/site" belongs to user 990 and not to root`},
 		"a directory for everyone":       {func(f *fileset.File) { f.Above[1].Mode = 0o777 }, `everyone can change "/opt"`},
+		"one that nobody can write to":   {func(f *fileset.File) { f.Above[1].Mode, f.Above[1].ReadOnly = 0o777, true }, ""},
+		"the daemon's own on a read-only mount": {func(f *fileset.File) { f.Above[2].UID, f.Above[2].ReadOnly = 990, true },
+			`"/opt/site" belongs to user 990 and not to root`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -286,25 +295,10 @@ func TestAFileAlone(t *testing.T) {
 	}
 }
 
-func TestMounts(t *testing.T) {
+func TestLocalMayBeAMountWithinASharedVar(t *testing.T) {
 	t.Parallel()
-	m := &Machine{Mounts: ParseMounts([]byte(`22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-30 22 0:40 / /srv/with\040space rw - nfs4 server:/export rw
-31 22 0:41 /sub /srv/with\040space/local rw - xfs /dev/sdb rw
-32 22 0:42 / /home rw - autofs /etc/auto.home rw
-33 22 0:43 / /home rw - fuse.sshfs host:/home rw
-34 22 0:44 / /fuse rw - fuse.bindfs /x rw
-broken
-`))}
-	for dir, want := range map[string]bool{
-		"/": false, "/srv": false, "/srv/with space": true, "/srv/with space/deep": true, "/srv/with spaces": false,
-		"/srv/with space/local/x": false, "/home/ada": true, "/fuse": false,
-	} {
-		if m.Shared(dir) != want {
-			t.Errorf("%s lies on %+v, shared is %t", dir, m.On(dir), !want)
-		}
-	}
-	dirs := Dirs{Config: "/etc", Var: "/srv/with space", Local: "/srv/with space/local", Temp: "/tmp", Run: "/run"}
+	m := &Machine{Mounts: fileset.Mounts{{Dir: "/", Type: "ext4"}, {Dir: "/srv", Type: "nfs4"}, {Dir: "/srv/local", Type: "xfs"}}}
+	dirs := Dirs{Config: "/etc", Var: "/srv", Local: "/srv/local", Temp: "/tmp", Run: "/run"}
 	if problems := CheckDirs(dirs, m); len(problems) > 0 {
 		t.Errorf("a LOCAL that is mounted within VAR: %s", problems.Text())
 	}

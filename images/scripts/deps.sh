@@ -34,6 +34,8 @@ test   apt  bindfs                              bindfs
 test   apt  git                                 git
 test   apt  rsync                               rsync
 test   apt  vi                                  vim-tiny
+test   apt  /usr/bin/ansible-playbook           ansible-core
+test   apt  /usr/bin/puppet                     puppet-agent
 run    dnf  Xvnc                                tigervnc-server-minimal
 run    dnf  xauth                               xorg-x11-xauth
 run    dnf  xterm                               xterm
@@ -57,7 +59,9 @@ test   dnf  /usr/sbin/haproxy                   haproxy
 test   dnf  bindfs                              bindfs
 test   dnf  git                                 git
 test   dnf  rsync                               rsync
-test   dnf  vi                                  vim-minimal'
+test   dnf  vi                                  vim-minimal
+test   dnf  /usr/bin/ansible-playbook           ansible-core
+test   dnf  /usr/bin/puppet                     puppet'
 
 dry_run=
 if [[ ${1:-} == --dry-run ]]; then dry_run=1; shift; fi

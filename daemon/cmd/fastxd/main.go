@@ -38,7 +38,7 @@ var directories = []struct{ flag, variable, usage string }{
 	{"var-dir", "FX_VAR_DIR", "shared data that the cluster writes (default /var/fastx)"},
 	{"local-dir", "FX_LOCAL_DIR", "this node's own data, never shared (default /var/fastx/local)"},
 	{"temp-dir", "FX_TEMP_DIR", "temporary files, never on a network mount (default /tmp)"},
-	{"run-dir", "FX_RUN_DIR", "sockets (default /run/fastx, else FX_TEMP_DIR/fx-UID)"},
+	{"run-dir", "FX_RUN_DIR", "sockets, never on a network mount (default /run/fastx, else FX_TEMP_DIR/fx-UID)"},
 	{"node-file", "FX_NODE_FILE", "this node's own settings (default /etc/default/fastx4)"},
 	{"listen", "FX_LISTEN", "where the webserver listens, HOST:PORT (default :3300)"},
 	{"novnc-dir", "FX_NOVNC_DIR", "the distribution's noVNC (default /usr/share/novnc)"},

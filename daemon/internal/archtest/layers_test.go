@@ -61,7 +61,8 @@ var layers = map[string]reasons{
 		"github.com/fsnotify/fsnotify": "events hint when to look; nobody else watches",
 	},
 	"daemon/internal/machine": {
-		"daemon/spec": "it finds out what a check has to know of the machine",
+		"daemon/fileset": "what is mounted decides who can change files",
+		"daemon/spec":    "it finds out what a check has to know of the machine",
 	},
 	"daemon/internal/generation": {
 		"daemon/diag":     "a rejected set is told by its diagnostics",

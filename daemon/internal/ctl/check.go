@@ -392,7 +392,7 @@ func (a *app) machine(in *spec.Input) (err error) {
 	}
 	d := spec.DirsFrom(append(layers, map[string]string{"FX_LOCAL_DIR": packagesLocal})...)
 	in.Dirs = d
-	in.Machine, err = machine.Look(cmp.Or(a.Mounts, machine.MountInfo), d.Var, d.Local, d.Temp)
+	in.Machine, err = machine.Look(cmp.Or(a.Mounts, machine.MountInfo), d.Var, d.Local, d.Temp, d.Run)
 	return err
 }
 

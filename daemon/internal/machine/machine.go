@@ -10,22 +10,23 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
 )
 
 // MountInfo is where Linux lists what is mounted.
 const MountInfo = "/proc/self/mountinfo"
 
-// Look reads what is mounted, and where dirs really lie; mountinfo is MountInfo, or a file of that form. On a system
-// that has no such list nothing is known to be mounted.
+// Look reads what is mounted, and where dirs really lie; mountinfo is MountInfo, or a file of that form; "" is no
+// directory. On a system that has no such list nothing is known to be mounted.
 func Look(mountinfo string, dirs ...string) (*spec.Machine, error) {
 	text, err := os.ReadFile(mountinfo)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	m := &spec.Machine{Mounts: spec.ParseMounts(text), Links: map[string]string{}}
+	m := &spec.Machine{Mounts: fileset.ParseMounts(text), Links: map[string]string{}}
 	for _, dir := range dirs {
-		if real := resolve(dir); real != dir {
+		if real := resolve(dir); dir != "" && real != dir {
 			m.Links[dir] = real
 		}
 	}
