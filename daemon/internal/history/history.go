@@ -18,6 +18,7 @@ package history
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -266,10 +267,7 @@ func oneLine(s string) string {
 		}
 		return r
 	}, s)
-	if s == "" {
-		return "unknown"
-	}
-	return s
+	return cmp.Or(s, generation.OriginUnknown)
 }
 
 // blobs returns the text of each file with its secrets masked, by its path in the repository.
