@@ -23,9 +23,8 @@ type Setting struct {
 	Now     string   // the key that took this one's place; "" for all but old names
 
 	into  binding
-	early bool // it reaches the Config, and nobody acts on it there yet
-	least int  // of a whole number; the default may be less, where it stands for no limit
-	most  int  // of a whole number; 0 = any
+	least int // of a whole number; the default may be less, where it stands for no limit
+	most  int // of a whole number; 0 = any
 
 	executed bool // it names a program that is run
 }
@@ -77,7 +76,7 @@ var table = complete(slices.Concat(envSettings(), transporterSettings(), appSett
 func complete(settings []Setting) []Setting {
 	for i := range settings {
 		s := &settings[i]
-		s.Acted = s.into != nil && !s.early || s.Scope == ScopeBefore
+		s.Acted = s.into != nil || s.Scope == ScopeBefore
 		if s.Reload == "" {
 			s.Reload = Live
 		}
