@@ -24,7 +24,7 @@ func (b backend) Status(context.Context) (admin.Status, error) {
 	ready, waiting := b.n.ready()
 	s, current := b.n.keeper.Status(), b.n.keeper.Current()
 	return admin.Status{
-		Version: b.n.opts.Version, Node: b.n.name, PID: os.Getpid(), Since: b.n.since,
+		Version: b.n.opts.Version, Node: b.n.name(), PID: os.Getpid(), Since: b.n.since,
 		URL: b.n.url(), Services: b.n.services(), Ready: ready, Waiting: waiting,
 		Config: admin.ConfigStatus{Generation: s.Generation, Digest: s.Digest, Accepted: s.Accepted,
 			Problems: s.Problems, Since: s.Since, HeldBack: s.HeldBack, LeftOut: s.LeftOut},
@@ -63,7 +63,7 @@ type localAdmin struct {
 
 func (a localAdmin) client() (cluster.Client, error) {
 	token, err := ticket.LocalToken(a.n.place.Dirs, a.user, time.Now())
-	return cluster.Client{Conn: a.n.conn, Token: token}, adminError(err)
+	return cluster.Client{Conn: a.n.speaker().conn, Token: token}, adminError(err)
 }
 
 func (a localAdmin) Nodes(ctx context.Context) ([]admin.Node, error) {

@@ -8,7 +8,6 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -18,7 +17,6 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/machine"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/reload"
-	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/watch"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
@@ -99,7 +97,7 @@ func Run(ctx context.Context, o Options) error {
 
 // newNode finds the node's place and takes it for this process.
 func newNode(ctx context.Context, o Options) (*Node, error) {
-	n := &Node{opts: o, log: o.Logs.For("node"), notify: &notifier{say: o.Notify}, writing: make(chan struct{}, 1), since: time.Now(), instance: ticket.NewID()}
+	n := &Node{opts: o, log: o.Logs.For("node"), notify: &notifier{say: o.Notify}, writing: make(chan struct{}, 1), since: time.Now()}
 	var err error
 	if n.place, err = placeOf(o.Environ); err != nil {
 		return nil, err
@@ -125,19 +123,15 @@ func newNode(ctx context.Context, o Options) (*Node, error) {
 	if home := o.Environ["HOME"]; filepath.IsAbs(home) { // as everywhere, the environment says where one is at home
 		n.account.Home = home
 	}
-	if n.name = n.place.nodeName; n.name == "" {
-		if n.name, err = os.Hostname(); err != nil {
-			return nil, fmt.Errorf("this machine has no host name (%w); set FX_NODE_NAME", err)
-		}
-	}
 	n.claim, err = n.place.claim()
 	return n, err
 }
 
 // buildEngine connects watcher, keeper, history and services.
 func (n *Node) buildEngine() error {
+	host, _ := os.Hostname() // without one, FX_NODE_NAME has to be set
 	in := spec.Input{Environ: n.opts.Environ, Dirs: n.place.Dirs, NodeFile: n.place.nodeFile, Defaults: defaultsFile,
-		Hostname: n.name, DaemonUID: os.Getuid(), DaemonGID: os.Getgid(), Machine: n.machine, Memo: spec.NewMemo()}
+		Hostname: host, DaemonUID: os.Getuid(), DaemonGID: os.Getgid(), Machine: n.machine, Memo: spec.NewMemo()}
 	n.references = in.ReferencesOf
 	n.watcher = watch.New(watch.Options{Dir: n.place.Config, Extra: []string{n.place.nodeFile, defaultsFile},
 		More: in.ReferencesOf, Interval: n.opts.Rescan, Deaf: n.opts.Deaf, Log: n.opts.Logs.For("watch")})

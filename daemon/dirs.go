@@ -31,7 +31,6 @@ const (
 type place struct {
 	spec.Dirs
 	nodeFile string
-	nodeName string // "" = the host's name
 	noVNC    string
 }
 
@@ -59,7 +58,6 @@ func placeOf(environ map[string]string) (place, error) {
 func placeIn(layers []map[string]string) (place, error) {
 	p := place{Dirs: spec.DirsFrom(layers...)}
 	for _, layer := range layers {
-		p.nodeName = or(p.nodeName, layer["FX_NODE_NAME"])
 		p.noVNC = or(p.noVNC, layer["FX_NOVNC_DIR"])
 	}
 	p.noVNC = or(p.noVNC, defaultNoVNC)
@@ -88,12 +86,11 @@ func (p place) waits(environ map[string]string, set fileset.Set) []reload.Waitin
 	if err != nil {
 		return []reload.Waiting{{Diagnostic: diag.Diagnostic{Severity: diag.Warning, Code: "restart-needed", Summary: err.Error(), Remedy: "run fastxd from a directory that exists"}}}
 	}
-	host, _ := os.Hostname()
 	var out []reload.Waiting
 	for _, c := range []struct{ key, runs, wanted string }{
 		{"FX_CONFIG_DIR", p.Config, now.Config}, {"FX_VAR_DIR", p.Var, now.Var}, {"FX_LOCAL_DIR", p.Local, now.Local},
 		{"FX_TEMP_DIR", p.Temp, now.Temp}, {"FX_RUN_DIR", p.Run, now.Run},
-		{"FX_NODE_NAME", or(p.nodeName, host), or(now.nodeName, host)}, {"FX_NOVNC_DIR", p.noVNC, now.noVNC},
+		{"FX_NOVNC_DIR", p.noVNC, now.noVNC},
 	} {
 		if c.runs != c.wanted {
 			out = append(out, reload.Waiting{Runs: c.runs, Wanted: c.wanted,

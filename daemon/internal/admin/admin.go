@@ -111,7 +111,7 @@ type ConfigStatus struct {
 
 // ReloadRequest asks a node to look at its files now.
 type ReloadRequest struct {
-	Origin string `json:"origin"` // who asked, for the history; "" becomes "reload"
+	Origin string `json:"origin"` // who asked, for the history; "" becomes "unknown"
 	Wait   bool   `json:"wait"`   // answer when the outcome is settled
 }
 

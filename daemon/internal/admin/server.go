@@ -168,9 +168,6 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
-	if req.Origin == "" {
-		req.Origin = "reload"
-	}
 	if req.Wait {
 		answer(http.StatusOK, func(r *http.Request) (any, error) {
 			return s.o.Backend.Reload(r.Context(), req.Origin)

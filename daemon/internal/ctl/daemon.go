@@ -201,7 +201,7 @@ and 1 when fastxd does not answer. Without --wait it exits 0 as soon as fastxd w
 	a.daemonFlags(c)
 	c.Flags().BoolVar(&wait, "wait", false, "wait for the outcome and exit with its code")
 	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait")
-	c.Flags().StringVar(&origin, "origin", "", "the `name` under which the history records the reload (default: $FX_ORIGIN)")
+	c.Flags().StringVar(&origin, "origin", "", "the `name` under which the history records the reload (default: $FX_ORIGIN, else unknown)")
 	return c
 }
 
