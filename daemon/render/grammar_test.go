@@ -17,7 +17,7 @@ func keyTable() string {
 		var sections []string
 		keys := map[string][]string{}
 		for _, s := range spec.SettingsOf(k.Pattern) {
-			if s.Now != "" || anywhere(s) {
+			if s.Now != "" || s.Scope == spec.ScopeProcess || anywhere(s) {
 				continue
 			}
 			if keys[s.Section] == nil {

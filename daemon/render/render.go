@@ -193,6 +193,8 @@ func (w *writer) setting(l line) (spec.Setting, bool) {
 		w.unknown(l)
 	case s.Now != "":
 		w.fail(l.name(), "old-name", "is the old name of "+s.Now, "write "+s.Now)
+	case s.Scope == spec.ScopeProcess:
+		w.fail(l.name(), "wrong-place", "has no effect in a file: it says which is read first", "set it in the unit's environment")
 	case w.file.Path == w.kind.Pattern && (s.Scope == spec.ScopeNode || s.Scope == spec.ScopeBefore):
 		w.fail(l.name(), "wrong-place", "cannot stand in the file that all nodes share", "set it in the node file")
 	default:

@@ -99,7 +99,7 @@ func TestParseKeepsWhatItDoesNotUnderstand(t *testing.T) {
 func fileOf(s spec.Setting, name, value string) File {
 	path, key, section := strings.ReplaceAll(s.File, "*", "x"), strings.ReplaceAll(s.Key, "*", name), strings.ReplaceAll(s.Section, "*", name)
 	out := one(path, section, key, value)
-	if s.Scope == spec.ScopeNode || s.Scope == spec.ScopeBefore {
+	if s.Scope == spec.ScopeNode || s.Scope == spec.ScopeBefore || s.Scope == spec.ScopeProcess {
 		out.Path, out.Kind = spec.NodeFile, path
 	}
 	return out
