@@ -79,7 +79,7 @@ func (l *loader) checkKeys(doc *syntax.Doc, conf *natsconf.Config) {
 		if line.Num == 0 {
 			line = previous
 		}
-		if line.Num != 0 && !slices.Contains(users, publicKey(seed.Value)) && !slices.Contains(users, publicKey(previous.Value)) {
+		if line.Num != 0 && !slices.Contains(users, PublicKey(seed.Value)) && !slices.Contains(users, PublicKey(previous.Value)) {
 			l.shut(doc.Name, line, "key-mismatch", "its public key is none of the users of the "+natsFile+" beside it",
 				"list the public key there (nk -pubout prints it), or write the seed of one that is")
 		}
@@ -94,8 +94,8 @@ func componentNames() []string {
 	return out
 }
 
-// publicKey is a seed's public half; "" for what is no seed, which is no key of anyone's.
-func publicKey(seed string) string {
+// PublicKey is a seed's public half; "" for what is no seed, which is no key of anyone's.
+func PublicKey(seed string) string {
 	pair, err := nkeys.FromSeed([]byte(seed))
 	if err != nil {
 		return ""
