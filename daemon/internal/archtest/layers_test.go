@@ -190,9 +190,11 @@ var layers = map[string]reasons{
 		"daemon/fileset":             "it reads and writes sets",
 		"daemon/internal/admin":      "it asks the daemon",
 		"daemon/internal/machine":    "check judges the directories of the machine it runs on",
+		"daemon/natsconf":            "secret new writes nats-server.conf",
 		"daemon/render":              "init writes what it renders",
 		"daemon/spec":                "check loads what is there",
 		"daemon/internal/manual":     "schema prints what it makes",
+		"github.com/nats-io/nkeys":   "secret new makes keys",
 		"github.com/spf13/cobra":     "commands, help and completion",
 		"golang.org/x/crypto/bcrypt": "init hashes the first password",
 

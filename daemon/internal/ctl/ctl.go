@@ -11,6 +11,7 @@
 //	2  wrong usage, or the configuration is rejected
 //	3  reload --wait: accepted, except files with errors: they count as they last were good, or not at all
 //	4  reload --wait: accepted, but some keys wait for a restart of fastxd
+//	5  secret new: there is a secret already, or another run made it in the same moment
 package ctl
 
 import (
@@ -133,7 +134,7 @@ func newRoot(sys System) *cobra.Command {
 machine about itself, its configurations, the cluster's nodes and its sessions.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or a rejected configuration; reload --wait
-has more.`,
+and secret new have more.`,
 		Example: `  fastxctl init run/config                    write a configuration to try things out
   fastxctl check /etc/fastx                   find every problem in one
   fastxctl fmt /etc/fastx                     write its files in one form
@@ -153,7 +154,7 @@ has more.`,
 	})
 	root.AddCommand(a.initCmd(), a.checkCmd(), a.fmtCmd(), a.statusCmd(), a.reloadCmd(), a.configCmd(), a.nodesCmd(),
 		a.sessionsCmd(), a.versionCmd(), a.completionCmd())
-	root.AddCommand(a.explainCmd(), a.schemaCmd())
+	root.AddCommand(a.explainCmd(), a.schemaCmd(), a.secretCmd())
 	return root
 }
 
