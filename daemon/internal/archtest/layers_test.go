@@ -220,6 +220,7 @@ var layers = map[string]reasons{
 		"daemon/internal/user":        "a component",
 		"daemon/internal/watch":       "the watcher",
 		"daemon/internal/webserver":   "a component",
+		"daemon/natsconf":             "the certificates that a transporter needs",
 		"daemon/render":               "loglevel.ini is edited",
 		"daemon/spec":                 "what the files mean",
 		"golang.org/x/sys/unix":       "the clock that systemd reads",

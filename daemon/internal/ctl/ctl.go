@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"strings"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/admin"
@@ -114,7 +115,11 @@ func unreachable(e *admin.UnreachableError) string {
 	if errors.Is(e, fs.ErrPermission) {
 		return fmt.Sprintf("%s is for root and the account fastxd runs as; try again with sudo", e.Socket)
 	}
-	return fmt.Sprintf("fastxd does not answer at %s; start it with systemctl start fastxd, or point --run-dir at its FX_RUN_DIR", e.Socket)
+	program, unit := "fastxd", "fastxd"
+	if filepath.Base(e.Socket) == admin.TransporterSocket {
+		program, unit = "fastxd transporter", "fastxd-transporter"
+	}
+	return fmt.Sprintf("%s does not answer at %s; start it with systemctl start %s, or point --run-dir at its FX_RUN_DIR", program, e.Socket, unit)
 }
 
 // app is one run of fastxctl: the system and the flags that several commands share.
@@ -123,6 +128,7 @@ type app struct {
 	runDir string // --run-dir
 	user   string // --user
 	json   bool   // --json
+	bus    bool   // --transporter
 }
 
 func newRoot(sys System) *cobra.Command {
