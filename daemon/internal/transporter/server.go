@@ -67,7 +67,10 @@ func (s *Server) complete(o *server.Options) error {
 	if o.LameDuckDuration == 0 {
 		o.LameDuckDuration, o.LameDuckGracePeriod = lameDuck, lameDuckGrace
 	}
-	if s.o.Monitor == "" || o.HTTPPort != 0 || o.HTTPSPort != 0 {
+	if o.HTTPPort != 0 || o.HTTPSPort != 0 {
+		return nil
+	}
+	if o.HTTPHost = "127.0.0.1"; s.o.Monitor == "" { // else it would follow the host for clients
 		return nil
 	}
 	host, port, err := net.SplitHostPort(s.o.Monitor)
