@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/url"
@@ -406,4 +407,54 @@ func TestATransporterKnowsItsFileByName(t *testing.T) {
 	if u, err := url.Parse("nats://" + b.addr); err != nil || u.Port() == "" {
 		t.Errorf("it prints %q: %v", b.addr, err)
 	}
+}
+
+// TestATransporterTakesNewCertificates renews a certificate without touching nats-server.conf, and tears the next one.
+func TestATransporterTakesNewCertificates(t *testing.T) {
+	t.Parallel()
+	b := startBus(t)
+	dir := b.path("home")
+	cert, key, _ := keyPair(t, dir)
+	b.conf += fmt.Sprintf("tls { cert_file: %q, key_file: %q }\n", cert, key)
+	b.Write("nats-server.conf", b.conf, 0o640)
+	b.reload(0)
+	first := b.certificate()
+	keyPair(t, dir)
+	b.reload(0)
+	second := b.certificate()
+	if first == second {
+		t.Error("the new certificate is not shown")
+	}
+	if err := os.WriteFile(cert, []byte("-----BEGIN CERTIFICATE-----\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if said := b.reload(2); !strings.Contains(said, "the transporter cannot take this configuration") {
+		t.Errorf("reload says %s", said)
+	}
+	if b.certificate() != second {
+		t.Error("a torn certificate has an effect")
+	}
+	b.conf = strings.ReplaceAll(b.conf, cert, "server.pem")
+	b.Write("nats-server.conf", b.conf, 0o640)
+	if said := b.reload(2); !strings.Contains(said, "tls.cert_file: \"server.pem\" depends on the directory") {
+		t.Errorf("reload says %s", said)
+	}
+}
+
+// certificate is the one that clients are shown, in hex.
+func (b *bus) certificate() string {
+	b.t.Helper()
+	shown := ""
+	config := &tls.Config{InsecureSkipVerify: true, VerifyConnection: func(s tls.ConnectionState) error {
+		shown = fmt.Sprintf("%x", s.PeerCertificates[0].Raw)
+		return nil
+	}}
+	if nc, err := nats.Connect("tls://"+b.addr, nats.Secure(config), nats.NoReconnect(), nats.Timeout(patience)); err == nil {
+		nc.Close()
+		b.t.Error("an anonymous client is let in")
+	}
+	if shown == "" {
+		b.t.Fatal("no certificate is shown")
+	}
+	return shown
 }

@@ -236,3 +236,70 @@ func TestAPortThatIsTakenIsSaid(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestTwoServersAreOne has requests go through two transporter nodes that know each other by a route, and its components move
+// to the other when one is stopped.
+func TestTwoServersAreOne(t *testing.T) {
+	t.Parallel()
+	first := newBus(t)
+	route := natsconf.Cluster{Host: "127.0.0.1", Port: -1, User: "route", Password: "long-and-random"}
+	second := &bus{Server: NewServer(ServerOptions{Log: slog.New(slog.DiscardHandler)}), t: t, file: filepath.Join(t.TempDir(), "nats-server.conf")}
+	second.conf, second.Transporter = first.conf, first.Transporter
+	t.Cleanup(second.Close)
+	for _, b := range []*bus{first, second} {
+		c := route
+		if b == second {
+			c.Routes = []natsconf.Secret{natsconf.Secret("nats://route:long-and-random@" + first.srv.ClusterAddr().String())}
+		}
+		b.conf.Cluster = &c
+		if _, err := b.take(b.conf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second.URLs = []string{"nats://" + second.Addr()}
+	eventually(t, "a route", func() bool { return first.srv.NumRoutes() > 0 && second.srv.NumRoutes() > 0 })
+
+	user, webserver := second.open(spec.User), first.open(spec.Webserver)
+	if err := Serve(user, UserVerify, func(_ context.Context, r VerifyRequest) (Identity, error) { return Identity{User: r.Token}, nil }); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "an answer over the route", func() bool {
+		id, err := Call(t.Context(), webserver, UserVerify, VerifyRequest{Token: "ann"})
+		return err == nil && id.User == "ann"
+	})
+	if strings.Contains(first.log.String(), "iolation") {
+		t.Errorf("the server refused something:\n%s", first.log.String())
+	}
+	mover := second.openAt(first)
+	second.Close()
+	eventually(t, "it at the server that is left", func() bool { return at(mover) == first.Addr() })
+}
+
+// openAt opens a manager's connection that is at b and can go to another server. Which of two it takes first is left to chance.
+func (b *bus) openAt(other *bus) *Conn {
+	b.t.Helper()
+	o := Options{Role: spec.Manager, Node: "n1", Settings: b.Transporter, Log: slog.New(slog.DiscardHandler)}
+	o.Settings.URLs = append(slices.Clone(b.URLs), other.URLs...)
+	for range 100 {
+		c, err := Open(b.t.Context(), o)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if at(c) == b.Addr() {
+			b.t.Cleanup(c.Close)
+			return c
+		}
+		c.Close()
+	}
+	b.t.Fatalf("nobody connects to %s", b.Addr())
+	return nil
+}
+
+// at is the server that a connection leads to; "" = none.
+func at(c *Conn) string {
+	l, _, _ := c.current()
+	if l == nil {
+		return ""
+	}
+	return l.nc.ConnectedAddr()
+}
