@@ -361,7 +361,8 @@ func TestATransporterStartsOnWhatWasGood(t *testing.T) {
 	}
 }
 
-// TestATransporterTakesChangesLive has an edit seen without being asked for, a signal, and a change that waits for a restart.
+// TestATransporterTakesChangesLive has an edit seen without being asked for, a signal, a change that waits for a restart, and
+// one that says less and has to stay so for a while.
 func TestATransporterTakesChangesLive(t *testing.T) {
 	t.Parallel()
 	b := startBus(t)
@@ -396,6 +397,18 @@ func TestATransporterTakesChangesLive(t *testing.T) {
 	if said := b.reload(0); strings.Contains(said, "restart") {
 		t.Errorf("reload says %s", said)
 	}
+	out, _, _ := b.Ctl("status", "--transporter", "--json")
+	if !regexp.MustCompile(`"digest": "sha256:[0-9a-f]{64}"`).MatchString(out) {
+		t.Errorf("status does not say what runs: %s", out)
+	}
+	before, _, _ := strings.Cut(b.conf, "cluster {")
+	b.Write("nats-server.conf", before, 0o640)
+	b.Await("a file that says less to be held", func() error {
+		if !strings.Contains(b.Log(), "nats-server.conf: cluster: is gone; write the file whole") {
+			return errors.New("the log does not say so")
+		}
+		return nil
+	})
 }
 
 // TestATransporterKnowsItsFileByName: another name is refused, and a link of the right one is not.

@@ -168,7 +168,7 @@ func (t *transporterNode) Name() string { return "transporter" }
 
 // Prepare has the server take a generation:
 //
-//  1. the bytes that were judged are written where nobody else writes
+//  1. the bytes that were judged are written where nobody else writes, unless they are there
 //  2. the server reads them there, and takes them over or says why not
 //  3. they take the place of those before
 //
@@ -179,18 +179,32 @@ func (t *transporterNode) Prepare(ctx context.Context, gen *generation.Generatio
 	if !ok {
 		return nil, errors.New("there is no " + render.NATSFile)
 	}
-	copied := filepath.Join(t.place.Local, render.NATSFile)
-	if _, err := fileset.WriteFile(copied+".new", f.Data, 0o600); err != nil { // (1)
-		return nil, err
-	}
-	waiting, err := t.server.Take(ctx, copied+".new", f.Name) // (2)
+	runs := filepath.Join(t.place.Local, render.NATSFile)
+	file, err := staged(runs, f.Data) // (1)
 	if err != nil {
 		return nil, err
+	}
+	waiting, err := t.server.Take(ctx, file, f.Name) // (2)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Rename(file, runs); err != nil { // (3)
+		t.log.Warn("the copy of what runs has another name now", "file", file, "err", err)
 	}
 	if t.waiting = waiting; len(waiting) > 0 {
 		t.log.Warn("a part of the file waits for a restart", "keys", keysOf(waiting))
 	}
-	return reload.Steps{OnCommit: func() {}}, os.Rename(copied+".new", copied) // (3)
+	return reload.Steps{OnCommit: func() {}}, nil
+}
+
+// staged returns a file that holds data: the one that is there, so that a full disk keeps nobody from starting on what
+// ran before, or a new one beside it.
+func staged(file string, data []byte) (string, error) {
+	if result, err := fileset.CompareFile(file, data, 0o600); err == nil && result == fileset.Unchanged {
+		return file, nil
+	}
+	_, err := fileset.WriteFile(file+".new", data, 0o600)
+	return file + ".new", err
 }
 
 func keysOf(waiting []transporter.Waits) string {

@@ -23,7 +23,8 @@ type ServerOptions struct {
 }
 
 // Server is a transporter node: upstream's server in this process. It is told what to do by a file that nobody writes
-// to while it is read. It is for one goroutine, but for Failed.
+// to while it is read. Take and Close are for one goroutine; what it is asked beyond that it can be asked once Take has
+// started it.
 type Server struct {
 	o       ServerOptions
 	srv     *server.Server  // nil until the first Take
@@ -54,7 +55,7 @@ func (s *Server) Take(ctx context.Context, file, name string) ([]Waits, error) {
 	return s.reload(next)
 }
 
-// Lame duck mode unless the file says something else: upstream's own two minutes are made for thousands of clients.
+// How long clients are sent to other nodes for, unless the file says: upstream's own two minutes are meant for thousands.
 const (
 	lameDuck      = 20 * time.Second
 	lameDuckGrace = 2 * time.Second
