@@ -75,3 +75,27 @@ func TestCreateLeavesAloneWhatIsThere(t *testing.T) {
 		}
 	}
 }
+
+// TestPlaceKnowsItsOwnLink: a server that did what it was asked and lost its answer refuses when it is asked again. The file
+// is there all the same, and it is ours.
+func TestPlaceKnowsItsOwnLink(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "stage"), filepath.Join(dir, "name")
+	if err := os.WriteFile(from, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(from, to); err != nil {
+		t.Fatal(err)
+	}
+	if err := place(from, to); err != nil {
+		t.Errorf("a link that was made: %v", err)
+	}
+	other := filepath.Join(dir, "other")
+	if err := os.WriteFile(other, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := place(other, to); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("another's: %v", err)
+	}
+}
