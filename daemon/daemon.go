@@ -1,9 +1,9 @@
 // Package daemon builds one node out of the parts.
 //
 // Run is the start-up story, to be read from top to bottom; stopping is the same
-// story backwards. The other files of the package are the parts that belong to a
-// node as a whole: its directories, its heartbeat, its log levels, the group of its
-// components, and what its admin socket can ask.
+// story backwards. RunTransporter tells that of a transporter node. The other files of
+// the package are the parts that belong to a node as a whole: its directories, its
+// heartbeat, its log levels, the group of its components, and what its admin socket can ask.
 package daemon
 
 import (

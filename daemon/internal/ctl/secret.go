@@ -230,14 +230,20 @@ func (w *secretWriter) has(name string) bool {
 
 // create writes one of the files, and reports whether it was this run that did.
 func (w *secretWriter) create(f fileset.File) (bool, error) {
-	if !w.o.dryRun {
-		err := fileset.Create(w.path(f.Name), f.Data, f.Mode, w.owner)
-		if errors.Is(err, fs.ErrExist) {
-			return false, nil
-		}
-		if err != nil {
-			return false, fmt.Errorf("%w; run this as an account that may write to %s, such as %s", err, w.o.dir, packagesAccount)
-		}
+	if w.o.dryRun {
+		w.result.Files = append(w.result.Files, f.Name)
+		return true, nil
+	}
+	err := fileset.Create(w.path(f.Name), f.Data, f.Mode, w.owner)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return false, nil
+	case errors.Is(err, fileset.ErrNoLinks):
+		return false, fmt.Errorf("%w; make the pair in another directory, and copy it", err)
+	case errors.Is(err, fs.ErrPermission):
+		return false, fmt.Errorf("%w; root may do nothing on some shares: run this as the account that may, with runuser -u %s", err, packagesAccount)
+	case err != nil:
+		return false, err
 	}
 	w.result.Files = append(w.result.Files, f.Name)
 	return true, nil

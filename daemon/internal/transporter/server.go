@@ -91,7 +91,7 @@ func (s *Server) start(ctx context.Context, o *server.Options) error {
 	if err != nil {
 		return err
 	}
-	srv.SetLoggerV2(serverLog{hubLog{s.o.Log}, s.fatal}, o.Debug, o.Trace, false)
+	srv.SetLoggerV2(serverLog{hubLog{s.o.Log}, s.fatal}, false, false, false)
 	srv.Start()
 	for end := time.Now().Add(startPatience); !srv.ReadyForConnections(50 * time.Millisecond); {
 		select {
