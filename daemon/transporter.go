@@ -143,20 +143,16 @@ func named(set fileset.Set) (out []string) {
 // loadNATS says what the file means, and what keeps it from being run.
 func loadNATS(set fileset.Set) (*spec.Config, diag.List) {
 	cfg, problems := spec.Load(spec.Input{Set: set, DaemonUID: os.Getuid(), DaemonGID: os.Getgid(), Alone: true})
-	f, there := set.Lookup(render.NATSFile)
-	if !there {
+	if _, there := set.Lookup(render.NATSFile); !there {
 		problems = append(problems, diag.Diagnostic{File: render.NATSFile, Severity: diag.Error, Code: "missing",
 			Summary: "is not there", Remedy: "bring it back, or make it with fastxctl secret new"})
 	}
-	for i := range problems { // what a node's tree can do without is all that there is here
-		if strings.Contains(problems[i].Remedy, "removed.ini") {
-			problems[i].Remedy = "write it whole"
+	for i, d := range problems {
+		if d.Code == spec.RelativePath {
+			problems[i].Severity = diag.Error
 		}
-	}
-	for _, n := range natsconf.Files(f.Data) {
-		if !path.IsAbs(n.Path) {
-			problems = append(problems, n.Problem(f.Name, diag.Error, "relative-path",
-				fmt.Sprintf("%q depends on the directory that the transporter is started in", n.Path), "write the whole path from / on"))
+		if strings.Contains(d.Remedy, "removed.ini") { // which a tree of one file does not have
+			problems[i].Remedy = "write it whole"
 		}
 	}
 	problems.Sort()

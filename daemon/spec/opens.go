@@ -1,6 +1,8 @@
 package spec
 
 import (
+	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -12,6 +14,9 @@ import (
 )
 
 const natsFile = "nats-server.conf"
+
+// RelativePath is the code of a certificate's path in nats-server.conf that does not begin at the root.
+const RelativePath = "relative-path"
 
 // clientsPerNode is how often a node that runs everything connects: each component, and the node itself.
 const clientsPerNode = 5
@@ -25,6 +30,12 @@ func (l *loader) nats() {
 	conf, problems := natsconf.ParseFor(f.Name, f.Data, clientsPerNode*l.in.Nodes)
 	l.cfg.NATS = conf
 	l.add(problems...)
+	for _, n := range natsconf.Files(f.Data) {
+		if !path.IsAbs(n.Path) {
+			l.add(n.Problem(f.Name, diag.Warning, RelativePath, fmt.Sprintf("%s depends on the directory that the transporter is started in", show(n.Path)),
+				"write the whole path from / on; fastxd transporter wants it"))
+		}
+	}
 	// Its group may be that of the account that nats-server runs as, which nobody here knows.
 	if conf != nil && conf.ClearSecret() && f.Mode&0o006 != 0 {
 		l.file(f.Name, diag.Error, "secret-exposed", "holds a secret in the clear and can be read or changed by everyone",
