@@ -21,7 +21,15 @@ func TestTransporterUnderSystemd(t *testing.T) {
 	m.wantTransporter(t, "generation 1 runs")
 	t.Run("sandbox", m.transporterSandbox)
 
-	m.Must("sh", "-c", "cd /etc/fastx && cp -p nats-server.conf good~ && sed 's/^port: 4222/port: 4222\\nmax_payload: 2MB/' good~ >new~ && chown fastx: new~ && mv new~ nats-server.conf")
+	m.Must("sh", "-c", "cd /etc/fastx && cp -p nats-server.conf good~ && sed 's/^port: 4222/port: 4222\\nmax_payload: 2MB/' good~ >new~ && chown fastx: new~ && chmod 0600 new~ && mv new~ nats-server.conf")
+	m.Must("systemctl", "reload", transporterService)
+	m.wantTransporter(t, "generation 2 runs")
+	m.Must("chown", "root:", "/etc/fastx/nats-server.conf")
+	if out, err := m.Exec("systemctl", "reload", transporterService); err == nil {
+		t.Errorf("systemctl reload does not fail on a file that the account may not read: %s", out)
+	}
+	m.wantTransporter(t, "generation 2 runs; the files at hand are rejected: 1 error")
+	m.Must("chown", "fastx:", "/etc/fastx/nats-server.conf")
 	m.Must("systemctl", "reload", transporterService)
 	m.wantTransporter(t, "generation 2 runs")
 	m.Must("sh", "-c", "head -c 300 /etc/fastx/good~ >/etc/fastx/nats-server.conf")
