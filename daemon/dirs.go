@@ -13,6 +13,7 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/machine"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/reload"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
 )
@@ -72,6 +73,15 @@ func placeIn(layers []map[string]string) (place, error) {
 		*dir = abs
 	}
 	return p, nil
+}
+
+// check refuses directories that a node cannot have on this machine.
+func (p place) check() (*spec.Machine, error) {
+	m, err := machine.Look(machine.MountInfo, p.Var, p.Local, p.Temp, p.Run)
+	if err != nil {
+		return nil, err
+	}
+	return m, spec.CheckDirs(p.Dirs, m).Err()
 }
 
 // waits names what the files of a generation say of the place that only a restart brings into force.

@@ -62,6 +62,7 @@ type node struct {
 	*api
 	Root string
 	Env  map[string]string
+	args []string // of fastxd
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
@@ -127,7 +128,7 @@ func (n *node) Start() {
 // launch starts the process and returns where its first line of output will come.
 func (n *node) launch() <-chan string {
 	n.t.Helper()
-	cmd := exec.Command(filepath.Join(binaries.dir, "fastxd"))
+	cmd := exec.Command(filepath.Join(binaries.dir, "fastxd"), n.args...)
 	for k, v := range n.Env {
 		cmd.Env = append(cmd.Env, k+"="+v)
 	}

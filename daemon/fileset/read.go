@@ -106,6 +106,7 @@ func (r *reader) all(dir string, extra []string) (Set, error) {
 
 // reader is one walk.
 type reader struct {
+	only    []string          // the entries of the root that count; nil = all
 	trusted map[string]memory // files that need not be read when they look as they did
 	seen    map[string]memory // files as this walk found them
 	files   []File
@@ -170,6 +171,9 @@ func (r *reader) dir(real, name string, above []identity) error {
 	}
 	above = append(above[:len(above):len(above)], id)
 	for _, e := range entries {
+		if name == "" && r.only != nil && !slices.Contains(r.only, filepath.Base(e)) {
+			continue
+		}
 		if r.entries++; r.entries > MaxFiles {
 			return errTooMany
 		}

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -14,6 +15,9 @@ import (
 
 const natsFile = "nats-server.conf"
 
+// RelativePath is the code of a certificate's path in nats-server.conf that does not begin at the root.
+const RelativePath = "relative-path"
+
 // clientsPerNode is how often a node that runs everything connects: each component, and the node itself.
 const clientsPerNode = 5
 
@@ -26,6 +30,12 @@ func (l *loader) nats() {
 	conf, problems := natsconf.ParseFor(f.Name, f.Data, clientsPerNode*l.in.Nodes)
 	l.cfg.NATS = conf
 	l.add(problems...)
+	for _, n := range natsconf.Files(f.Data) {
+		if !path.IsAbs(n.Path) {
+			l.add(n.Problem(f.Name, diag.Warning, RelativePath, fmt.Sprintf("%s depends on the directory that the transporter is started in", show(n.Path)),
+				"write the whole path from / on; fastxd transporter wants it"))
+		}
+	}
 	// Its group may be that of the account that nats-server runs as, which nobody here knows.
 	if conf != nil && conf.ClearSecret() && f.Mode&0o006 != 0 {
 		l.file(f.Name, diag.Error, "secret-exposed", "holds a secret in the clear and can be read or changed by everyone",
@@ -103,7 +113,7 @@ func (l *loader) checkKeys(doc *syntax.Doc, conf *natsconf.Config) {
 		if line.Num == 0 {
 			line = previous
 		}
-		if line.Num != 0 && !slices.Contains(users, publicKey(seed.Value)) && !slices.Contains(users, publicKey(previous.Value)) {
+		if line.Num != 0 && !slices.Contains(users, PublicKey(seed.Value)) && !slices.Contains(users, PublicKey(previous.Value)) {
 			l.shut(doc.Name, line, "key-mismatch", "its public key is none of the users of the "+natsFile+" beside it",
 				"list the public key there (nk -pubout prints it), or write the seed of one that is")
 		}
@@ -118,8 +128,8 @@ func componentNames() []string {
 	return out
 }
 
-// publicKey is a seed's public half; "" for what is no seed, which is no key of anyone's.
-func publicKey(seed string) string {
+// PublicKey is a seed's public half; "" for what is no seed, which is no key of anyone's.
+func PublicKey(seed string) string {
 	pair, err := nkeys.FromSeed([]byte(seed))
 	if err != nil {
 		return ""

@@ -150,9 +150,13 @@ func traps(t *testing.T) map[string]trap {
 			bad:  files(conf, "authorization { token: longrandom }\ncluster { name: x, port: 6222 }\n"),
 			good: files(conf, "authorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s } }\n"),
 			want: "nats-server.conf:2:1: warning: cluster: whoever reaches the cluster port joins the cluster and sees everything; add authorization { user, password } to the cluster block"},
+		"a certificate that depends on where one starts": {
+			bad:  files(conf, open+"leafnodes { tls { cert_file: /a,\n  key_file: b } }\n"),
+			good: files(conf, open+"leafnodes { tls { cert_file: /a,\n  key_file: /b } }\n"),
+			want: "nats-server.conf:4:3: warning: leafnodes.tls.key_file: \"b\" depends on the directory that the transporter is started in; write the whole path from / on; fastxd transporter wants it"},
 		"TLS for clients and not for routes": {
-			bad:  files(conf, "tls { cert_file: a, key_file: b }\nauthorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s } }\n"),
-			good: files(conf, "tls { cert_file: a, key_file: b }\nauthorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s }, tls { cert_file: a, key_file: b } }\n"),
+			bad:  files(conf, "tls { cert_file: /a, key_file: /b }\nauthorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s } }\n"),
+			good: files(conf, "tls { cert_file: /a, key_file: /b }\nauthorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s }, tls { cert_file: /a, key_file: /b } }\n"),
 			want: "nats-server.conf:3:1: warning: cluster: clients connect over TLS, and what they say goes on to the other servers in the clear; add tls { cert_file, key_file, ca_file, verify: true } to the cluster block"},
 		"a token that does not open": {
 			bad: files(ini, "[transporter]\ntoken = another\n", conf, open), good: files(ini, "[transporter]\ntoken = longrandom\n", conf, open),

@@ -312,7 +312,7 @@ func checkSecret(t Type, v string) *fault {
 		return faultf("write the seed, which begins with SU", "holds a public key")
 	case t == TypeSeed && !seed.MatchString(v):
 		return faultf("write the whole seed: SU and 56 more capital letters or digits", "is not an nkey seed of a user")
-	case t == TypeSeed && publicKey(v) == "":
+	case t == TypeSeed && PublicKey(v) == "":
 		return faultf("copy the whole seed once more", "is mistyped: its checksum does not fit")
 	}
 	return nil
