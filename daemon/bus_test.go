@@ -144,8 +144,16 @@ const signers = "user"
 // member starts a node of the bus's cluster on the same tree. Its name says which components it runs.
 func (b *bus) member(name string) *node {
 	b.t.Helper()
+	n := b.newMember(name)
+	n.join()
+	return n
+}
+
+// newMember is a member that is not started.
+func (b *bus) newMember(name string) *node {
+	b.t.Helper()
 	root, services := b.path(name), strings.ReplaceAll(name, "-", ",")
-	n := &node{api: newAPI(b.t), Root: root, Env: map[string]string{}}
+	n := &node{api: newAPI(b.t), Root: root, Env: map[string]string{}, bin: b.bin}
 	for k, v := range b.Env {
 		n.Env[k] = v
 	}
@@ -163,6 +171,13 @@ func (b *bus) member(name string) *node {
 		}
 	}
 	b.t.Cleanup(n.cleanUp)
+	return n
+}
+
+// join starts a member, once or again.
+func (n *node) join() {
+	n.t.Helper()
+	name := filepath.Base(n.Root)
 	url := n.launch()
 	n.Await(name+" to be ready", func() error {
 		if out, errs, code := n.Ctl("status"); code != 0 || !regexp.MustCompile(`(?m)^ready +yes$`).MatchString(out) {
@@ -170,10 +185,9 @@ func (b *bus) member(name string) *node {
 		}
 		return nil
 	})
-	if services == "webserver" {
+	if strings.Contains(name, "webserver") {
 		n.URL = strings.TrimSpace(<-url)
 	}
-	return n
 }
 
 // TestRolesDoTheirJobWithinTheirPermissions runs the components on several nodes, with the files that fastxctl secret

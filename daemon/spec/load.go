@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
@@ -9,8 +10,21 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/spec/syntax"
 )
 
+// format is Format as text, so that a test can build a program of another one:
+// -ldflags "-X github.com/fastx-kit/fastx-kit/daemon/spec.format=2".
+var format = "1"
+
 // Format is the newest format of a tree (FX_FORMAT) that this version knows.
-const Format = 1
+var Format = formatOf(format)
+
+// formatOf reads the format that a program was built with. A program that does not know its own must not judge a tree.
+func formatOf(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		panic(fmt.Sprintf("this program was built with the format %q; formats are whole numbers from 1 on", text))
+	}
+	return n
+}
 
 // Input is all that a node's configuration depends on.
 type Input struct {

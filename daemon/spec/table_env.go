@@ -8,7 +8,7 @@ const envFile = "fastx.env"
 func envSettings() []Setting {
 	return []Setting{
 		{File: envFile, Key: "FX_FORMAT", Type: TypeCount, Default: "1",
-			Doc:  "Format number of the whole tree; a node whose own is lower passes over keys it does not know.",
+			Doc:  "Format number of the whole tree, for upgrades: a node whose own is lower passes over keys it does not know. Raise it once some node is newer, and write new keys then.",
 			into: to(func(e *Env) *int { return &e.Format })},
 		{File: envFile, Key: "FX_CONFIG_DIR", Type: TypePath, Default: "/etc/fastx", Scope: ScopeBefore, Reload: RestartProcess,
 			Doc:  "Configuration, shared by all nodes.",
