@@ -35,7 +35,7 @@ soak: ## run the drills at full size; takes its time
 	@$(SCRIPTS)/deps.sh test
 	@$(SCRIPTS)/gotest.sh -timeout 60m -count 1 -v -run Drill $$($(SCRIPTS)/packages.sh 'flag.Bool("soak"') -args -soak
 
-drill-config: ## damage configuration files 20,000 times, and 500 times below a running daemon
+drill-config: ## damage configuration files 20,000 times, 500 times below a running daemon, and let their mount hang for 10 minutes
 	@$(SCRIPTS)/deps.sh test
 	@$(SCRIPTS)/gotest.sh -timeout 120m -count 1 -v -run DrillConfig $$($(SCRIPTS)/packages.sh 'flag.Bool("drill"') -args -drill -seed $(SEED)
 

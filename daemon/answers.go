@@ -22,12 +22,12 @@ const (
 // answer serves what is asked of the node itself and not of a component: its history, which
 // lies in its own FX_LOCAL_DIR, and its log levels. A transporter that does not permit it is
 // reported; the node runs all the same.
-func (n *Node) answer() {
+func (n *Node) answer(v *voice) {
 	err := errors.Join(
-		transporter.Serve(n.conn, transporter.NodeHistory.On(n.name), n.history),
-		transporter.Serve(n.conn, transporter.NodeGeneration.On(n.name), n.generation),
-		transporter.Serve(n.conn, transporter.NodeDiff.On(n.name), n.diff),
-		transporter.Serve(n.conn, transporter.NodeLogLevel.On(n.name), n.setLogLevel),
+		transporter.Serve(v.conn, transporter.NodeHistory.On(v.who.node), n.history),
+		transporter.Serve(v.conn, transporter.NodeGeneration.On(v.who.node), n.generation),
+		transporter.Serve(v.conn, transporter.NodeDiff.On(v.who.node), n.diff),
+		transporter.Serve(v.conn, transporter.NodeLogLevel.On(v.who.node), n.setLogLevel),
 	)
 	if err != nil {
 		n.log.Warn("others cannot ask this node about its configuration", "err", err)
@@ -44,8 +44,9 @@ func (n *Node) verify(token string, kind ticket.Kind) (ticket.Claims, error) {
 		return c, transporter.Errorf(transporter.Forbidden, "%s", err)
 	case err != nil:
 		return c, transporter.Errorf(transporter.Unauthorized, "%s", err)
-	case c.Node != n.name:
-		return c, transporter.Errorf(transporter.Forbidden, "the ticket is for node %q and this is %s", c.Node, n.name)
+	}
+	if this := n.name(); c.Node != this {
+		return c, transporter.Errorf(transporter.Forbidden, "the ticket is for node %q and this is %s", c.Node, this)
 	}
 	return c, nil
 }

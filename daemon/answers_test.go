@@ -59,7 +59,7 @@ func TestEveryPageFitsIntoOneReply(t *testing.T) {
 
 func TestANodeAnswersToTicketsForItAlone(t *testing.T) {
 	t.Parallel()
-	n := &Node{name: "n1", place: place{Dirs: spec.Dirs{Local: t.TempDir()}}, log: slog.New(slog.DiscardHandler)}
+	n := &Node{group: &group{who: identity{node: "n1"}}, place: place{Dirs: spec.Dirs{Local: t.TempDir()}}, log: slog.New(slog.DiscardHandler)}
 	n.past = newPast(n)
 	key, err := ticket.NewKey()
 	if err != nil {

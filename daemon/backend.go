@@ -22,14 +22,22 @@ var _ admin.Backend = backend{}
 // Status says how the node is.
 func (b backend) Status(context.Context) (admin.Status, error) {
 	ready, waiting := b.n.ready()
-	s, current := b.n.keeper.Status(), b.n.keeper.Current()
 	return admin.Status{
-		Version: b.n.opts.Version, Node: b.n.name, PID: os.Getpid(), Since: b.n.since,
+		Version: b.n.opts.Version, Node: b.n.name(), PID: os.Getpid(), Since: b.n.since,
 		URL: b.n.url(), Services: b.n.services(), Ready: ready, Waiting: waiting,
-		Config: admin.ConfigStatus{Generation: s.Generation, Digest: s.Digest, Accepted: s.Accepted,
-			Problems: s.Problems, Since: s.Since, HeldBack: s.HeldBack, LeftOut: s.LeftOut},
-		ShareLastOK: b.n.watcher.LastOK(), LastGood: current.Origin == generation.OriginLastGood && !s.Accepted,
+		Config: adminConfig(b.n.keeper), ShareLastOK: b.n.watcher.LastOK(), LastGood: lastGood(b.n.keeper),
 	}, nil
+}
+
+func adminConfig(k *generation.Keeper) admin.ConfigStatus {
+	s := k.Status()
+	return admin.ConfigStatus{Generation: s.Generation, Digest: s.Digest, Accepted: s.Accepted,
+		Problems: s.Problems, Since: s.Since, HeldBack: s.HeldBack, LeftOut: s.LeftOut}
+}
+
+// lastGood reports whether an earlier configuration runs because the files at hand are broken.
+func lastGood(k *generation.Keeper) bool {
+	return k.Current().Origin == generation.OriginLastGood && !k.Status().Accepted
 }
 
 // Reload looks at the files now and says what came of it.
@@ -63,7 +71,7 @@ type localAdmin struct {
 
 func (a localAdmin) client() (cluster.Client, error) {
 	token, err := ticket.LocalToken(a.n.place.Dirs, a.user, time.Now())
-	return cluster.Client{Conn: a.n.conn, Token: token}, adminError(err)
+	return cluster.Client{Conn: a.n.speaker().conn, Token: token}, adminError(err)
 }
 
 func (a localAdmin) Nodes(ctx context.Context) ([]admin.Node, error) {

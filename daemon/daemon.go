@@ -1,24 +1,22 @@
 // Package daemon builds one node out of the parts.
 //
 // Run is the start-up story, to be read from top to bottom; stopping is the same
-// story backwards. The other files of the package are the parts that belong to a
-// node as a whole: its directories, its heartbeat, its log levels, the group of its
-// components, and what its admin socket can ask.
+// story backwards. RunTransporter tells that of a transporter node. The other files of
+// the package are the parts that belong to a node as a whole: its directories, its
+// heartbeat, its log levels, the group of its components, and what its admin socket can ask.
 package daemon
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/admin"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
-	"github.com/fastx-kit/fastx-kit/daemon/internal/machine"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/reload"
-	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/watch"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
@@ -78,7 +76,7 @@ func Run(ctx context.Context, o Options) error {
 	if _, err := n.loop.Start(ctx); err != nil {
 		return err
 	}
-	defer n.runLoop(running)()
+	defer follow(running, n.loop, n.watcher.Sets())()
 
 	// Only a node that runs has something to tell: its heartbeat to the
 	// cluster, its state to the administrator of this machine.
@@ -99,17 +97,13 @@ func Run(ctx context.Context, o Options) error {
 
 // newNode finds the node's place and takes it for this process.
 func newNode(ctx context.Context, o Options) (*Node, error) {
-	n := &Node{opts: o, log: o.Logs.For("node"), notify: &notifier{say: o.Notify}, writing: make(chan struct{}, 1), since: time.Now(), instance: ticket.NewID()}
+	n := &Node{opts: o, log: o.Logs.For("node"), notify: &notifier{say: o.Notify}, writing: make(chan struct{}, 1), since: time.Now()}
 	var err error
 	if n.place, err = placeOf(o.Environ); err != nil {
 		return nil, err
 	}
-	d := n.place.Dirs
-	if n.machine, err = machine.Look(machine.MountInfo, d.Var, d.Local, d.Temp); err != nil {
+	if n.machine, err = n.place.check(); err != nil {
 		return nil, err
-	}
-	if problems := spec.CheckDirs(d, n.machine); problems.HasErrors() {
-		return nil, problems.Err()
 	}
 	if err := n.place.make(); err != nil {
 		return nil, err
@@ -125,19 +119,15 @@ func newNode(ctx context.Context, o Options) (*Node, error) {
 	if home := o.Environ["HOME"]; filepath.IsAbs(home) { // as everywhere, the environment says where one is at home
 		n.account.Home = home
 	}
-	if n.name = n.place.nodeName; n.name == "" {
-		if n.name, err = os.Hostname(); err != nil {
-			return nil, fmt.Errorf("this machine has no host name (%w); set FX_NODE_NAME", err)
-		}
-	}
 	n.claim, err = n.place.claim()
 	return n, err
 }
 
 // buildEngine connects watcher, keeper, history and services.
 func (n *Node) buildEngine() error {
+	host, _ := os.Hostname() // without one, FX_NODE_NAME has to be set
 	in := spec.Input{Environ: n.opts.Environ, Dirs: n.place.Dirs, NodeFile: n.place.nodeFile, Defaults: defaultsFile,
-		Hostname: n.name, DaemonUID: os.Getuid(), DaemonGID: os.Getgid(), Machine: n.machine, Memo: spec.NewMemo()}
+		Hostname: host, DaemonUID: os.Getuid(), DaemonGID: os.Getgid(), Machine: n.machine, Memo: spec.NewMemo()}
 	n.references = in.ReferencesOf
 	n.watcher = watch.New(watch.Options{Dir: n.place.Config, Extra: []string{n.place.nodeFile, defaultsFile},
 		More: in.ReferencesOf, Interval: n.opts.Rescan, Deaf: n.opts.Deaf, Log: n.opts.Logs.For("watch")})
@@ -153,14 +143,14 @@ func (n *Node) buildEngine() error {
 	return nil
 }
 
-// runLoop follows the files. The function it returns stops that, before the components that a new generation would
-// be given to, and waits until what is under way is written: whoever starts the next node here has it alone.
-func (n *Node) runLoop(ctx context.Context) (stop func()) {
+// follow brings to the services what the files say. The function it returns stops that, before the services that a new
+// generation would be given to, and waits until what is under way is written: whoever starts next here has it alone.
+func follow(ctx context.Context, loop *reload.Loop, sets <-chan fileset.Set) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = n.loop.Run(ctx, n.watcher.Sets())
+		_ = loop.Run(ctx, sets)
 	}()
 	return func() {
 		cancel()

@@ -13,6 +13,7 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/machine"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/reload"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
 )
@@ -31,7 +32,6 @@ const (
 type place struct {
 	spec.Dirs
 	nodeFile string
-	nodeName string // "" = the host's name
 	noVNC    string
 }
 
@@ -59,7 +59,6 @@ func placeOf(environ map[string]string) (place, error) {
 func placeIn(layers []map[string]string) (place, error) {
 	p := place{Dirs: spec.DirsFrom(layers...)}
 	for _, layer := range layers {
-		p.nodeName = or(p.nodeName, layer["FX_NODE_NAME"])
 		p.noVNC = or(p.noVNC, layer["FX_NOVNC_DIR"])
 	}
 	p.noVNC = or(p.noVNC, defaultNoVNC)
@@ -76,6 +75,15 @@ func placeIn(layers []map[string]string) (place, error) {
 	return p, nil
 }
 
+// check refuses directories that a node cannot have on this machine.
+func (p place) check() (*spec.Machine, error) {
+	m, err := machine.Look(machine.MountInfo, p.Var, p.Local, p.Temp, p.Run)
+	if err != nil {
+		return nil, err
+	}
+	return m, spec.CheckDirs(p.Dirs, m).Err()
+}
+
 // waits names what the files of a generation say of the place that only a restart brings into force.
 func (p place) waits(environ map[string]string, set fileset.Set) []reload.Waiting {
 	layers := []map[string]string{environ}
@@ -88,12 +96,11 @@ func (p place) waits(environ map[string]string, set fileset.Set) []reload.Waitin
 	if err != nil {
 		return []reload.Waiting{{Diagnostic: diag.Diagnostic{Severity: diag.Warning, Code: "restart-needed", Summary: err.Error(), Remedy: "run fastxd from a directory that exists"}}}
 	}
-	host, _ := os.Hostname()
 	var out []reload.Waiting
 	for _, c := range []struct{ key, runs, wanted string }{
 		{"FX_CONFIG_DIR", p.Config, now.Config}, {"FX_VAR_DIR", p.Var, now.Var}, {"FX_LOCAL_DIR", p.Local, now.Local},
 		{"FX_TEMP_DIR", p.Temp, now.Temp}, {"FX_RUN_DIR", p.Run, now.Run},
-		{"FX_NODE_NAME", or(p.nodeName, host), or(now.nodeName, host)}, {"FX_NOVNC_DIR", p.noVNC, now.noVNC},
+		{"FX_NOVNC_DIR", p.noVNC, now.noVNC},
 	} {
 		if c.runs != c.wanted {
 			out = append(out, reload.Waiting{Runs: c.runs, Wanted: c.wanted,

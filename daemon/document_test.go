@@ -20,7 +20,7 @@ func adapt(t testing.TB, text string, changes ...string) string {
 	t.Helper()
 	for i := 0; i < len(changes); i += 2 {
 		if !strings.Contains(text, changes[i]) {
-			t.Fatalf("PROXY.md no longer holds %q", changes[i])
+			t.Fatalf("the document no longer holds %q", changes[i])
 		}
 		text = strings.ReplaceAll(text, changes[i], changes[i+1])
 	}

@@ -29,19 +29,25 @@ type component interface {
 // webserver last because whoever it lets in should find the others at work.
 var startOrder = []spec.Component{spec.User, spec.Manager, spec.Launcher, spec.Webserver}
 
+// addressed are the components that others ask by the node's name. Under another name they start anew, as they
+// would with the process; the others only take it over.
+var addressed = []spec.Component{spec.User, spec.Launcher}
+
 // group runs the components that SERVICES names, each with a connection of its
-// own, and follows SERVICES and the transporter's settings as they change. To
+// own, and follows SERVICES, the node's name and the transporter's settings as they change. To
 // the reload engine it is one service.
 type group struct {
-	connect func(context.Context, spec.Component, spec.Transporter) (*transporter.Conn, error)
-	build   map[spec.Component]func(*transporter.Conn) (component, error)
-	moved   func(spec.Transporter) // told of new settings for the transporter, for connections that are not a component's
+	connect func(context.Context, spec.Component, identity, spec.Transporter) (*transporter.Conn, error)
+	build   map[spec.Component]func(identity, *transporter.Conn) (component, error)
+	moved   func() // told of another name or transporter, for connections that are not a component's
 	log     *slog.Logger
 	failed  chan error // a component's Run that ended by itself
 
 	mu      sync.Mutex
 	ctx     context.Context // ends when the node stops
 	running map[spec.Component]*member
+	ending  map[spec.Component]<-chan struct{} // closed when the member that ran before is gone
+	who     identity
 	link    spec.Transporter
 }
 
@@ -60,7 +66,12 @@ func (g *group) Name() string { return "services" }
 
 // Prepare builds the components that are to start and prepares those that stay.
 func (g *group) Prepare(ctx context.Context, gen *generation.Generation) (reload.Change, error) {
-	next := &groupChange{group: g, link: gen.Config.Transporter, joining: map[spec.Component]*member{}}
+	if gen.Config.Env.NodeName == "" {
+		return nil, errors.New("this machine has no host name; set FX_NODE_NAME")
+	}
+	who, _ := g.standing()
+	next := &groupChange{group: g, who: who.as(gen.Config.Env.NodeName), link: gen.Config.Transporter, joining: map[spec.Component]*member{}}
+	next.renamed = next.who != who
 	for _, name := range startOrder {
 		if err := next.prepare(ctx, name, gen); err != nil {
 			next.Abort()
@@ -68,6 +79,13 @@ func (g *group) Prepare(ctx context.Context, gen *generation.Generation) (reload
 		}
 	}
 	return next, nil
+}
+
+// standing is what the node is called now and where its transporter is.
+func (g *group) standing() (identity, spec.Transporter) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.who, g.link
 }
 
 // Members returns what runs now, in start order.
@@ -103,16 +121,33 @@ func (g *group) Stop() {
 	}
 }
 
+// start runs a member, once the one in whose place it comes is gone: two would be after the same sockets and
+// records. Caller holds g.mu.
 func (g *group) start(name spec.Component, m *member) {
 	ctx, cancel := context.WithCancel(g.ctx)
 	m.cancel = cancel
 	g.running[name] = m
+	before, ok := g.ending[name]
 	go func() {
 		defer close(m.done)
+		if ok {
+			<-before
+		}
 		err := m.Run(ctx)
 		if ctx.Err() == nil {
 			g.fail(fmt.Errorf("%s stopped by itself: %w", m.Name(), errors.Join(err, errStopped)))
 		}
+	}()
+}
+
+// retire stops a member and keeps nobody waiting for it. Caller holds g.mu.
+func (g *group) retire(name spec.Component) {
+	m, gone := g.running[name], make(chan struct{})
+	delete(g.running, name)
+	g.ending[name] = gone
+	go func() {
+		defer close(gone)
+		m.stop()
 	}()
 }
 
@@ -135,6 +170,8 @@ func (m *member) stop() {
 // groupChange is one prepared step of the group.
 type groupChange struct {
 	group   *group
+	who     identity
+	renamed bool
 	link    spec.Transporter
 	joining map[spec.Component]*member
 	leaving []spec.Component
@@ -152,6 +189,10 @@ func (c *groupChange) prepare(ctx context.Context, name spec.Component, gen *gen
 		}
 		return nil
 	}
+	if m != nil && c.renamed && slices.Contains(addressed, name) {
+		c.leaving = append(c.leaving, name)
+		m = nil
+	}
 	if m == nil {
 		var err error
 		if m, err = c.join(ctx, name); err != nil {
@@ -167,11 +208,11 @@ func (c *groupChange) prepare(ctx context.Context, name spec.Component, gen *gen
 }
 
 func (c *groupChange) join(ctx context.Context, name spec.Component) (*member, error) {
-	conn, err := c.group.connect(ctx, name, c.link)
+	conn, err := c.group.connect(ctx, name, c.who, c.link)
 	if err != nil {
 		return nil, err
 	}
-	built, err := c.group.build[name](conn)
+	built, err := c.group.build[name](c.who, conn)
 	if err != nil {
 		conn.Close()
 		return nil, err
@@ -182,7 +223,7 @@ func (c *groupChange) join(ctx context.Context, name spec.Component) (*member, e
 }
 
 // Commit makes the prepared step the truth: staying components change, leaving
-// ones stop, joining ones start, and connections follow the transporter's settings.
+// ones stop, joining ones start, and connections follow the node's name and the transporter's settings.
 func (c *groupChange) Commit() {
 	for _, change := range c.changes {
 		change.Commit()
@@ -191,14 +232,13 @@ func (c *groupChange) Commit() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, name := range c.leaving {
-		m := g.running[name]
-		delete(g.running, name)
-		go m.stop()
+		g.retire(name)
 	}
-	if !sameLink(g.link, c.link) {
-		g.relink(c.link)
+	moved := c.renamed || !sameLink(g.link, c.link)
+	g.who, g.link = c.who, c.link
+	if moved {
+		g.relink()
 	}
-	g.link = c.link
 	for _, name := range startOrder {
 		if m := c.joining[name]; m != nil {
 			g.start(name, m)
@@ -218,18 +258,18 @@ func (c *groupChange) Abort() {
 
 func sameLink(a, b spec.Transporter) bool { return reflect.DeepEqual(a, b) }
 
-// relink moves every running component's connection to new settings, each on
+// relink moves every running component's connection to the new name and settings, each on
 // its own: a transporter that does not answer keeps nobody waiting, and until it
-// does, the old connection stays.
-func (g *group) relink(link spec.Transporter) {
+// does, the old connection stays. Caller holds g.mu.
+func (g *group) relink() {
 	for _, m := range g.running {
-		go g.move(m.conn, m.Name(), link)
+		go g.move(m.conn, m.Name(), g.who, g.link)
 	}
-	go g.moved(link)
+	go g.moved()
 }
 
-func (g *group) move(conn *transporter.Conn, whose string, link spec.Transporter) {
-	if err := conn.Reconfigure(g.ctx, link); err != nil {
+func (g *group) move(conn *transporter.Conn, whose string, who identity, link spec.Transporter) {
+	if err := conn.Reconfigure(g.ctx, who.node, link); err != nil {
 		g.log.Error("transporter settings not taken over; the old connection stays", "service", whose, "err", err)
 	}
 }

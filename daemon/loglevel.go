@@ -162,7 +162,7 @@ func (n *Node) recordLogLevel(c ticket.Claims, levels map[string]string, err err
 	for _, component := range slices.Sorted(maps.Keys(levels)) {
 		said = append(said, component+" = "+cmp.Or(levels[component], "(none)"))
 	}
-	e := audit.Event{Time: time.Now(), Action: audit.LogLevel, User: c.Subject, Node: n.name, Outcome: audit.Done, Detail: strings.Join(said, ", ")}
+	e := audit.Event{Time: time.Now(), Action: audit.LogLevel, User: c.Subject, Node: n.name(), Outcome: audit.Done, Detail: strings.Join(said, ", ")}
 	if err != nil {
 		e.Outcome = audit.Failed
 		e.Detail += ": " + transporter.AsError(err).Message

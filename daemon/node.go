@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -31,16 +30,14 @@ const readyPoll = 5 * time.Millisecond
 
 // Node is one running node: its place on the machine and the parts that work there.
 type Node struct {
-	opts     Options
-	log      *slog.Logger
-	notify   *notifier
-	since    time.Time
-	instance string // new at every start of the process
+	opts   Options
+	log    *slog.Logger
+	notify *notifier
+	since  time.Time
 
 	place      place
 	machine    *spec.Machine // as it was at the start
-	name       string
-	supervisor string // path of fastxd-session
+	supervisor string        // path of fastxd-session
 	account    session.Account
 	claim      *os.File // the lock on FX_LOCAL_DIR
 
@@ -58,11 +55,10 @@ type Node struct {
 
 	references func(fileset.Set) []string // the files outside of FX_CONFIG_DIR that those of a set name
 
-	conn    *transporter.Conn // the node's own, for its heartbeat and its admin socket
-	heart   *heart
-	silence func() // ends the heartbeat and waits for its last word
+	speaking sync.Mutex // held while the voice changes; taken before mu
 
 	mu        sync.Mutex
+	voice     *voice // nil before the node speaks, and after
 	webURL    string // where the webserver is
 	announced string // what Announce was told last
 	seen      string // the digest of the shared files as they were last read
@@ -73,8 +69,8 @@ func (n *Node) release() { n.claim.Close() }
 // newGroup says how each component is built.
 func newGroup(n *Node) *group {
 	return &group{
-		log: n.log, failed: make(chan error, 1), running: map[spec.Component]*member{}, connect: n.connect, moved: n.moved,
-		build: map[spec.Component]func(*transporter.Conn) (component, error){
+		log: n.log, failed: make(chan error, 1), running: map[spec.Component]*member{}, ending: map[spec.Component]<-chan struct{}{}, connect: n.connect, moved: n.moved,
+		build: map[spec.Component]func(identity, *transporter.Conn) (component, error){
 			spec.User:      n.buildUser,
 			spec.Manager:   n.buildManager,
 			spec.Launcher:  n.buildLauncher,
@@ -83,25 +79,25 @@ func newGroup(n *Node) *group {
 	}
 }
 
-func (n *Node) connect(ctx context.Context, role spec.Component, link spec.Transporter) (*transporter.Conn, error) {
-	return transporter.Open(ctx, transporter.Options{Role: role, Node: n.name, Hub: n.hub, Settings: link, Log: n.opts.Logs.For("transporter")})
+func (n *Node) connect(ctx context.Context, role spec.Component, who identity, link spec.Transporter) (*transporter.Conn, error) {
+	return transporter.Open(ctx, transporter.Options{Role: role, Node: who.node, Hub: n.hub, Settings: link, Log: n.opts.Logs.For("transporter")})
 }
 
-func (n *Node) buildUser(c *transporter.Conn) (component, error) {
-	return user.New(user.Options{Conn: c, Dirs: n.place.Dirs, Node: n.name, Log: n.opts.Logs.For("user"), Audit: n.audit})
+func (n *Node) buildUser(who identity, c *transporter.Conn) (component, error) {
+	return user.New(user.Options{Conn: c, Dirs: n.place.Dirs, Node: who.node, Log: n.opts.Logs.For("user"), Audit: n.audit})
 }
 
-func (n *Node) buildManager(c *transporter.Conn) (component, error) {
-	return manager.New(manager.Options{Conn: c, Node: n.name, Instance: n.instance, Log: n.opts.Logs.For("manager")}), nil
+func (n *Node) buildManager(who identity, c *transporter.Conn) (component, error) {
+	return manager.New(manager.Options{Conn: c, Instance: who.instance, Log: n.opts.Logs.For("manager")}), nil
 }
 
-func (n *Node) buildLauncher(c *transporter.Conn) (component, error) {
-	return launcher.New(launcher.Options{Conn: c, Dirs: n.place.Dirs, Node: n.name, Instance: n.instance,
+func (n *Node) buildLauncher(who identity, c *transporter.Conn) (component, error) {
+	return launcher.New(launcher.Options{Conn: c, Dirs: n.place.Dirs, Node: who.node, Instance: who.instance,
 		Supervisor: n.supervisor, Account: n.account, Starter: spawn.Best(), Log: n.opts.Logs.For("launcher"), Audit: n.audit})
 }
 
-func (n *Node) buildWebserver(c *transporter.Conn) (component, error) {
-	return webserver.New(webserver.Options{Conn: c, Dirs: n.place.Dirs, Node: n.name, Version: n.opts.Version,
+func (n *Node) buildWebserver(_ identity, c *transporter.Conn) (component, error) {
+	return webserver.New(webserver.Options{Conn: c, Dirs: n.place.Dirs, Version: n.opts.Version,
 		Log: n.opts.Logs.For("webserver"), Announce: n.listening, Ready: n.ready, NoVNC: os.DirFS(n.place.noVNC), Account: n.account.Name})
 }
 
@@ -174,54 +170,10 @@ func (r *pastRecorder) Restore(ctx context.Context, generation int, now fileset.
 	return h.Restore(ctx, generation, now, keep)
 }
 
-// speak opens the node's own connection and begins its heartbeat.
-func (n *Node) speak(ctx context.Context) error {
-	cfg := n.keeper.Current().Config
-	role := spec.User
-	if len(cfg.Env.Services) > 0 {
-		role = cfg.Env.Services[0]
-	}
-	conn, err := n.connect(ctx, role, cfg.Transporter)
-	if err != nil {
-		return err
-	}
-	n.mu.Lock()
-	n.conn, n.heart = conn, newHeart(conn, n.log, n.beat)
-	n.mu.Unlock()
-	beating, stop := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := n.heart.Run(beating); err != nil {
-			n.group.fail(fmt.Errorf("heartbeat: %w", err))
-		}
-	}()
-	n.silence = func() { stop(); <-done }
-	n.answer()
-	n.hearNudges(beating)
-	return nil
-}
-
-// moved hears that the transporter is elsewhere now.
-func (n *Node) moved(link spec.Transporter) {
-	n.mu.Lock()
-	conn := n.conn
-	n.mu.Unlock()
-	if conn != nil {
-		n.group.move(conn, "node", link)
-	}
-}
-
-// hush says the last heartbeat and closes the node's own connection.
-func (n *Node) hush() {
-	n.silence()
-	n.conn.Close()
-}
-
 // beat is what the heartbeat says.
-func (n *Node) beat() transporter.Beat {
+func (n *Node) beat(who identity) transporter.Beat {
 	env := n.keeper.Current().Config.Env
-	b := transporter.Beat{Node: n.name, Instance: n.instance, Version: n.opts.Version, Services: n.services(),
+	b := transporter.Beat{Node: who.node, Instance: who.instance, Version: n.opts.Version, Services: n.services(),
 		Metadata: metadata(env.Metadata, n.opts.Version), Load: load(), Max: env.MaxSessions, Config: n.configState(), Levels: n.opts.Logs.Levels()}
 	for _, m := range n.group.Members() {
 		if l, ok := m.component.(*launcher.Launcher); ok {
@@ -254,6 +206,12 @@ func sharedDigest(set fileset.Set) string {
 	return fileset.New(shared...).Digest()
 }
 
+// name is what the node is called now.
+func (n *Node) name() string {
+	who, _ := n.group.standing()
+	return who.node
+}
+
 // services names what runs, in the order of the data flow.
 func (n *Node) services() []string {
 	running := map[string]bool{}
@@ -282,11 +240,8 @@ func (n *Node) ready() (bool, []string) {
 func (n *Node) changed() {
 	n.notify.runs(n.keeper.Status())
 	n.acceptedFiles()
-	n.mu.Lock()
-	h := n.heart
-	n.mu.Unlock()
-	if h != nil {
-		h.Kick()
+	if v := n.speaker(); v != nil {
+		v.heart.Kick()
 	}
 }
 

@@ -62,6 +62,8 @@ type node struct {
 	*api
 	Root string
 	Env  map[string]string
+	args []string // of fastxd
+	bin  string   // where the programs are
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
@@ -79,7 +81,7 @@ func newNode(t testing.TB) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{api: newAPI(t), Root: root}
+	n := &node{api: newAPI(t), Root: root, bin: binaries.dir}
 	n.Env = map[string]string{
 		"FX_CONFIG_DIR": n.path("config"), "FX_VAR_DIR": n.path("var"), "FX_LOCAL_DIR": n.path("local"),
 		"FX_RUN_DIR": n.path("run"), "FX_TEMP_DIR": "/tmp", "FX_NODE_FILE": n.path("node.env"),
@@ -127,7 +129,7 @@ func (n *node) Start() {
 // launch starts the process and returns where its first line of output will come.
 func (n *node) launch() <-chan string {
 	n.t.Helper()
-	cmd := exec.Command(filepath.Join(binaries.dir, "fastxd"))
+	cmd := exec.Command(filepath.Join(n.bin, "fastxd"), n.args...)
 	for k, v := range n.Env {
 		cmd.Env = append(cmd.Env, k+"="+v)
 	}
@@ -225,7 +227,7 @@ func (n *node) Log() string {
 // Ctl runs fastxctl against the node.
 func (n *node) Ctl(args ...string) (stdout, stderr string, code int) {
 	n.t.Helper()
-	cmd := exec.Command(filepath.Join(binaries.dir, "fastxctl"), args...)
+	cmd := exec.Command(filepath.Join(n.bin, "fastxctl"), args...)
 	for k, v := range n.Env {
 		cmd.Env = append(cmd.Env, k+"="+v)
 	}

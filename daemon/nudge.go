@@ -36,33 +36,37 @@ func (n *Node) seenFiles() string {
 // acceptedFiles tells the cluster of the files that this node runs, once it has a way to.
 func (n *Node) acceptedFiles() {
 	n.mu.Lock()
-	digest, connected := n.seen, n.conn != nil
+	digest, speaks := n.seen, n.voice != nil
 	n.mu.Unlock()
-	if connected && n.keeper.Status().Accepted {
+	if speaks && n.keeper.Status().Accepted {
 		n.nudge.Accepted(digest)
 	}
 }
 
 // announceFiles tells the cluster. While the transporter is away nobody hears it; it is said again when it is back.
 func (n *Node) announceFiles(digest string) {
-	a := transporter.Announcement{Node: n.name, Instance: n.instance, Digest: digest}
-	if err := transporter.Publish(n.conn, transporter.ConfigAccepted, a); err != nil {
+	v := n.speaker()
+	if v == nil { // the node is stopping
+		return
+	}
+	a := transporter.Announcement{Node: v.who.node, Instance: v.who.instance, Digest: digest}
+	if err := transporter.Publish(v.conn, transporter.ConfigAccepted, a); err != nil {
 		n.log.Debug("new files are not announced", "err", err)
 	}
 }
 
 // hearNudges has the node look at its files when another announces new ones. A transporter that does not permit
 // it is reported; then changes are found by rescanning, as without a cluster.
-func (n *Node) hearNudges(ctx context.Context) {
-	err := transporter.Subscribe(n.conn, transporter.ConfigAccepted, func(a transporter.Announcement) {
-		if a.Instance != n.instance {
+func (n *Node) hearNudges(ctx context.Context, v *voice) {
+	err := transporter.Subscribe(v.conn, transporter.ConfigAccepted, func(a transporter.Announcement) {
+		if a.Instance != v.who.instance {
 			n.nudge.Heard(a.Digest)
 		}
 	})
 	if err != nil {
 		n.log.Warn("other nodes' announcements of new files are not heard; they are found by rescanning", "err", err)
 	}
-	n.conn.OnReconnect(n.nudge.Again)
+	v.conn.OnReconnect(n.nudge.Again)
 	go n.nudge.Run(ctx)
 	n.acceptedFiles()
 }

@@ -86,7 +86,7 @@ func checkPrograms(t *testing.T, deb string) {
 			}
 			symbols, _ := f.DynamicSymbols()
 			for _, s := range symbols {
-				if v, ok := strings.CutPrefix(s.Version, "GLIBC_"); ok && newer(v, 2, 28) {
+				if v, ok := strings.CutPrefix(s.Version, "GLIBC_"); ok && newerGlibc(v, 2, 28) {
 					t.Errorf("%s needs %s of glibc %s", file, s.Name, v)
 				}
 			}
@@ -99,8 +99,8 @@ func checkPrograms(t *testing.T, deb string) {
 	}
 }
 
-// newer reports whether a version of glibc is newer than another.
-func newer(version string, major, minor int) bool {
+// newerGlibc reports whether a version of glibc is newer than another.
+func newerGlibc(version string, major, minor int) bool {
 	var a, b int
 	_, err := fmt.Sscanf(version, "%d.%d", &a, &b)
 	return err != nil || a > major || a == major && b > minor

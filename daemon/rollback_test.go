@@ -15,16 +15,19 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/internal/admin"
 )
 
-// generation is the number of the generation that runs.
-func (n *node) generation() int {
+// status is how the node says it is.
+func (n *node) status() admin.Status {
 	n.t.Helper()
 	out, stderr, _ := n.Ctl("status", "--json")
 	var s admin.Status
 	if err := json.Unmarshal([]byte(out), &s); err != nil {
 		n.t.Fatalf("status: %v\n%s", err, stderr)
 	}
-	return s.Config.Generation
+	return s
 }
+
+// generation is the number of the generation that runs.
+func (n *node) generation() int { n.t.Helper(); return n.status().Config.Generation }
 
 // reload has the node look at its files and returns the generation that then runs.
 func (n *node) reload() int {

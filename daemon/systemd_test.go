@@ -27,17 +27,25 @@ type machine struct {
 // as root, its sessions being units of their own.
 var accounts = []string{"fastx", "root"}
 
-// startMachine makes the base image where it is missing, starts a container of it, puts
-// the programs and the unit where a package would, and starts the unit, as an account.
+// startMachine boots a machine, puts the unit of a node where a package would, and starts it, as an account.
 func startMachine(t *testing.T, account string) *machine {
+	t.Helper()
+	m := bootMachine(t)
+	m.install(account)
+	m.Must("systemctl", "start", "fastxd.service")
+	m.AwaitReady()
+	return m
+}
+
+// bootMachine makes the base image where it is missing, starts a container of it, and puts the programs, the units and the
+// account of the packages there.
+func bootMachine(t *testing.T) *machine {
 	t.Helper()
 	if binaries.err != nil {
 		t.Fatal(binaries.err)
 	}
 	m := startContainer(t)
-	m.install(account)
-	m.Must("systemctl", "start", "fastxd.service")
-	m.AwaitReady()
+	m.boot()
 	return m
 }
 
@@ -93,18 +101,26 @@ func baseImage(t *testing.T) [2]string {
 	return [2]string{repository, tag}
 }
 
-// install does what the packages do, without building them, for an account of any name.
-func (m *machine) install(account string) {
+// boot does what the packages do on every machine, without building them.
+func (m *machine) boot() {
 	m.t.Helper()
 	for _, program := range []string{"fastxd", "fastxctl", "fastxd-session"} {
 		m.copyIn(filepath.Join(binaries.dir, program), "/usr/bin/"+program, "0755")
 	}
-	m.copyIn("../images/units/fastxd.service", "/etc/systemd/system/fastxd.service", "0644")
+	for _, unit := range []string{"fastxd.service", "fastxd-transporter.service"} {
+		m.copyIn("../images/units/"+unit, "/etc/systemd/system/"+unit, "0644")
+	}
 	m.Must("useradd", "--system", "--create-home", "--home-dir", "/var/lib/fastx", "--shell", "/bin/bash", "fastx")
+	m.Must("sh", "-c", "mkdir -p /usr/lib/fastxd && echo FX_LOCAL_DIR=/var/lib/fastx-local > /usr/lib/fastxd/defaults.env")
+	m.Must("systemctl", "daemon-reload")
+}
+
+// install does what they and an administrator do for a node.
+func (m *machine) install(account string) {
+	m.t.Helper()
 	m.Must("install", "-d", "-o", account, "-g", account, "-m", "0750", "/etc/fastx", "/var/fastx")
 	m.Must("sh", "-c", fmt.Sprintf("printf '%%s\\n' '%s' | runuser -u %s -- fastxctl init /etc/fastx --user %s --password-stdin", m.Password, account, m.User))
 	m.Must("sh", "-c", fmt.Sprintf("d=/etc/systemd/system/fastxd.service.d; mkdir -p $d; printf '[Service]\\nUser=%s\\nGroup=%s\\n' >$d/account.conf", account, account))
-	m.Must("sh", "-c", "mkdir -p /usr/lib/fastxd && echo FX_LOCAL_DIR=/var/lib/fastx-local > /usr/lib/fastxd/defaults.env")
 	m.Must("systemctl", "daemon-reload")
 }
 
@@ -139,7 +155,7 @@ func (m *machine) Must(args ...string) string {
 	m.t.Helper()
 	out, err := m.Exec(args...)
 	if err != nil {
-		journal, _ := m.Exec("journalctl", "--no-pager", "-n", "50", "-u", "fastxd")
+		journal, _ := m.Exec("journalctl", "--no-pager", "-n", "50", "-u", "fastxd*")
 		m.t.Fatalf("%s: %v\n%s\n%s", strings.Join(args, " "), err, out, journal)
 	}
 	return strings.TrimSpace(out)

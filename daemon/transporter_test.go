@@ -18,7 +18,7 @@ import (
 func TestANodeJoinsAConfiguredTransporter(t *testing.T) {
 	t.Parallel()
 	seeds, users := roleKeys(t)
-	nats := startNATS(t, users, server.RANDOM_PORT)
+	nats := startNATS(t, users, steadyPort(t))
 	port := nats.Addr().String()
 	n := newNode(t)
 	n.Write("transporter-secret.ini", "[transporter]\nurls = nats://"+port+"\n"+seeds, 0o600)

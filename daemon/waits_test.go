@@ -17,9 +17,6 @@ func TestARestartIsWaitedForAsTheTableSays(t *testing.T) {
 	}
 	p.nodeFile = defaultNode
 	for _, s := range spec.SettingsOf("fastx.env") {
-		if s.Key == "FX_NODE_FILE" {
-			continue // only the process environment can name it
-		}
 		value := "elsewhere"
 		if s.Type == spec.TypePath {
 			value = "/elsewhere"

@@ -11,10 +11,11 @@ import (
 
 // Dir is a directory on the way to a file, and who may change what lies in it.
 type Dir struct {
-	Name string      `json:"name"` // absolute
-	Mode fs.FileMode `json:"mode"` // permission bits
-	UID  int         `json:"uid"`
-	GID  int         `json:"gid"`
+	Name     string      `json:"name"` // absolute
+	Mode     fs.FileMode `json:"mode"` // permission bits
+	UID      int         `json:"uid"`
+	GID      int         `json:"gid"`
+	ReadOnly bool        `json:"read_only,omitempty"` // others could write by its mode, and a read-only mount lets nobody
 }
 
 // maxLinks is how many symbolic links may lie on one way, as on Linux.
@@ -88,8 +89,10 @@ func (w *way) enter(dir string) error {
 	if err != nil {
 		return err
 	}
-	uid, gid := owner(info)
-	w.dirs = append(w.dirs, Dir{dir, info.Mode().Perm(), uid, gid})
+	d := Dir{Name: dir, Mode: info.Mode().Perm()}
+	d.UID, d.GID = owner(info)
+	d.ReadOnly = d.Mode&0o022 != 0 && frozen(dir)
+	w.dirs = append(w.dirs, d)
 	return nil
 }
 
@@ -98,6 +101,9 @@ func aboveText(dirs []Dir) string {
 	var b strings.Builder
 	for _, d := range dirs {
 		fmt.Fprintf(&b, "\x00%s\x00%o %d %d", d.Name, d.Mode, d.UID, d.GID)
+		if d.ReadOnly {
+			b.WriteString(" ro")
+		}
 	}
 	return b.String()
 }

@@ -93,6 +93,7 @@ func TestDigestSeesEverything(t *testing.T) {
 		"error":            New(File{Name: "a", Data: base.Data, Mode: 0o644, Err: ErrLoop}),
 		"other error":      New(File{Name: "a", Data: base.Data, Mode: 0o644, Err: ErrTooDeep}),
 		"way":              New(File{Name: "a", Data: base.Data, Mode: 0o644, Above: []Dir{{Name: "/", Mode: 0o755}}}),
+		"way, frozen":      New(File{Name: "a", Data: base.Data, Mode: 0o644, Above: []Dir{{Name: "/", Mode: 0o755, ReadOnly: true}}}),
 		"other way":        New(File{Name: "a", Data: base.Data, Mode: 0o644, Above: []Dir{{Name: "/", Mode: 0o775}}}),
 		"moved boundary":   New(file("a1", "2")),
 		"split":            New(file("a", "1"), file("a2", "")),

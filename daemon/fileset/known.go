@@ -9,6 +9,8 @@ import (
 // Known remembers files as they were read, so that a look at hundreds of them, of which one has changed, costs the
 // reading of one. The zero value knows nothing yet. It is for one goroutine at a time.
 type Known struct {
+	Only []string // the entries of the directory that are read; nil = all
+
 	files map[string]memory // by path
 }
 
@@ -37,7 +39,7 @@ func (k *Known) Glance(dir string, extra ...string) (Set, []string, error) {
 
 func (k *Known) readDirs(dir string, extra []string, trusted map[string]memory) (Set, []string, error) {
 	for attempt := 1; ; attempt++ {
-		r := &reader{trusted: trusted, seen: map[string]memory{}, dirs: map[string]bool{}}
+		r := &reader{only: k.Only, trusted: trusted, seen: map[string]memory{}, dirs: map[string]bool{}}
 		set, err := r.all(dir, extra)
 		switch {
 		case err == nil:

@@ -3,6 +3,7 @@ package fileset
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -123,5 +124,25 @@ func TestWhatIsGoneIsForgotten(t *testing.T) {
 			t.Errorf("%d files are remembered of one, %v", len(k.files), err)
 		}
 		must(t, os.Remove(file))
+	}
+}
+
+// TestOnlyReadsNothingElse: what lies beside a file that alone is meant does not count, also where a volume is swapped.
+func TestOnlyReadsNothingElse(t *testing.T) {
+	t.Parallel()
+	plain := tree(t, map[string]string{"a.conf": "x", "b.conf": "x", "sub/a.conf": "x"})
+	swapped := t.TempDir()
+	volume(t, swapped, "1", map[string]string{"a.conf": "x", "b.conf": "x"})
+	for _, dir := range []string{plain, swapped} {
+		known := Known{Only: []string{"a.conf"}}
+		for _, read := range []func(string, ...string) (Set, []string, error){known.ReadDirs, known.Glance} {
+			set, _, err := read(dir, filepath.Join(plain, "b.conf"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := set.Names(), []string{filepath.ToSlash(filepath.Join(plain, "b.conf")), "a.conf"}; !slices.Equal(got, want) {
+				t.Errorf("%s holds %q, want %q", dir, got, want)
+			}
+		}
 	}
 }

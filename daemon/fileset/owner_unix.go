@@ -53,3 +53,14 @@ func syncDir(dir string) error {
 	defer d.Close()
 	return d.Sync()
 }
+
+// linked reports whether a file has two names: a server that is asked twice, because its first answer was lost, refuses
+// the second time what it has done already.
+func linked(path string) bool {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Nlink == 2
+}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -43,12 +44,17 @@ const attempts = 4
 // errMoved says that a directory was swapped while it was read.
 var errMoved = errors.New("the directory was swapped while it was read")
 
+// unfinished is how Puppet, and all that uses Ruby's Tempfile, names what becomes x when it is complete and
+// validate_cmd has let it pass: x, the date, the process and a random number in base 36.
+var unfinished = regexp.MustCompile(`.\d{8}-\d+-[0-9a-z]{1,7}(-\d+)?$`)
+
 // Ignored reports whether Read passes over a directory entry of that name: what
 // begins with a dot (.git, .x.swp, .#x, staging files of ours and others,
-// Kubernetes' ..data and its timestamped directories) and editors' x~ and #x#.
+// Kubernetes' ..data and its timestamped directories), editors' x~ and #x#, and
+// Puppet's x20261125-4711-1x9k2v.
 func Ignored(name string) bool {
 	return strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") ||
-		len(name) > 1 && strings.HasPrefix(name, "#") && strings.HasSuffix(name, "#")
+		len(name) > 1 && strings.HasPrefix(name, "#") && strings.HasSuffix(name, "#") || unfinished.MatchString(name)
 }
 
 // Read returns the files below dir and the extra ones, which are absolute names.
@@ -100,6 +106,7 @@ func (r *reader) all(dir string, extra []string) (Set, error) {
 
 // reader is one walk.
 type reader struct {
+	only    []string          // the entries of the root that count; nil = all
 	trusted map[string]memory // files that need not be read when they look as they did
 	seen    map[string]memory // files as this walk found them
 	files   []File
@@ -164,6 +171,9 @@ func (r *reader) dir(real, name string, above []identity) error {
 	}
 	above = append(above[:len(above):len(above)], id)
 	for _, e := range entries {
+		if name == "" && r.only != nil && !slices.Contains(r.only, filepath.Base(e)) {
+			continue
+		}
 		if r.entries++; r.entries > MaxFiles {
 			return errTooMany
 		}

@@ -349,7 +349,9 @@ func TestIgnored(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]bool{
 		"..data": true, "..2026_11": true, ".git": true, ".a.ini.swp": true, "a.ini~": true, "#a.ini#": true, ".fx-stage-12": true,
+		"a.ini20261125-6624-4uuf0x": true, "a.ini20261125-6624-0-1": true, "https.ini20261125-1-1z141z3": true, // Puppet's
 		"a.ini": false, "#": false, "#a": false, "a#": false, "a.swp.ini": false,
+		"a20261125-6624-4uuf0x.ini": false, "a.ini20261125": false, "20261125-6624-4uuf0x": false, "a.ini-6624-4uuf0x": false,
 	} {
 		if got := Ignored(name); got != want {
 			t.Errorf("Ignored(%q) = %v", name, got)

@@ -13,8 +13,10 @@
 package natsconf
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -29,13 +31,15 @@ import (
 const DefaultPort = 4222
 
 // Config is what of a nats-server.conf matters to a FastX cluster.
+//
+// Its JSON form is that of the vectors of the package render.
 type Config struct {
-	Host          string // "" = all interfaces
-	Port          int
-	TLS           *TLS // nil = clients connect in the clear
-	Authorization Authorization
-	Cluster       *Cluster // nil = a single transporter
-	LeafNodes     bool     // there is a leafnodes block
+	Host          string        `json:"host,omitempty"` // "" = all interfaces
+	Port          int           `json:"port,omitempty"`
+	TLS           *TLS          `json:"tls,omitempty"` // nil = clients connect in the clear
+	Authorization Authorization `json:"authorization"`
+	Cluster       *Cluster      `json:"cluster,omitempty"`   // nil = a single transporter
+	LeafNodes     bool          `json:"leafnodes,omitempty"` // there is a leafnodes block
 }
 
 // Form is how the file lets clients in.
@@ -53,31 +57,34 @@ const (
 
 // Authorization is the block of that name.
 type Authorization struct {
-	Form        Form
-	Token       Secret       // of the form Token: plain, or a bcrypt hash
-	User        string       // of the form Password
-	Password    Secret       // of the form Password: plain, or a bcrypt hash
-	Users       []User       // of the form Users, in the order of the file
-	Permissions *Permissions // of users that have none of their own
+	Form        Form         `json:"form,omitempty"`
+	Token       Secret       `json:"token,omitempty"`               // of the form Token: plain, or a bcrypt hash
+	User        string       `json:"user,omitempty"`                // of the form Password
+	Password    Secret       `json:"password,omitempty"`            // of the form Password: plain, or a bcrypt hash
+	Users       []User       `json:"users,omitempty"`               // of the form Users, in the order of the file
+	Permissions *Permissions `json:"default_permissions,omitempty"` // of users that have none of their own
 }
 
 // User is one entry of users: either a public nkey, or a name and a password.
 type User struct {
-	NKey        string // "U…"
-	Name        string
-	Password    Secret
-	Permissions *Permissions // nil = everything, or what Authorization.Permissions says
+	NKey        string       `json:"nkey,omitempty"` // "U…"
+	Name        string       `json:"user,omitempty"`
+	Password    Secret       `json:"password,omitempty"`
+	Permissions *Permissions `json:"permissions,omitempty"` // nil = everything, or what Authorization.Permissions says
 }
 
 // Permissions says which subjects a user may use.
 type Permissions struct {
-	Publish   Subjects
-	Subscribe Subjects
-	Responses *Responses // nil = the user may not answer where it may not publish
+	Publish   Subjects   `json:"publish,omitzero"`
+	Subscribe Subjects   `json:"subscribe,omitzero"`
+	Responses *Responses `json:"allow_responses,omitempty"` // nil = the user may not answer where it may not publish
 }
 
 // Subjects are lists of NATS subjects with wildcards; both empty = no restriction.
-type Subjects struct{ Allow, Deny []string }
+type Subjects struct {
+	Allow []string `json:"allow,omitempty"`
+	Deny  []string `json:"deny,omitempty"`
+}
 
 // Responses is allow_responses: how often and how long a request may be answered.
 type Responses struct {
@@ -85,24 +92,56 @@ type Responses struct {
 	Expires time.Duration
 }
 
+// responses is the JSON form of Responses.
+type responses struct {
+	Max     int     `json:"max"`
+	Expires float64 `json:"expires"` // seconds
+}
+
+// MarshalJSON writes true for what upstream takes true for, else both numbers, the time in seconds.
+func (r Responses) MarshalJSON() ([]byte, error) {
+	if r == *DefaultResponses() {
+		return []byte("true"), nil
+	}
+	return json.Marshal(responses{r.Max, r.Expires.Seconds()})
+}
+
+// UnmarshalJSON reads true, or the two numbers; one that is absent is as with true.
+func (r *Responses) UnmarshalJSON(data []byte) error {
+	*r = *DefaultResponses()
+	if string(data) == "true" {
+		return nil
+	}
+	v := responses{r.Max, r.Expires.Seconds()}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&v); err != nil {
+		return fmt.Errorf("allow_responses is neither true nor {max, expires}: %w", err)
+	}
+	*r = Responses{v.Max, time.Duration(v.Expires * float64(time.Second))}
+	return nil
+}
+
 // DefaultResponses is what upstream takes "allow_responses: true" for.
 func DefaultResponses() *Responses { return &Responses{Max: 1, Expires: 2 * time.Minute} }
 
 // TLS is the tls block for clients.
 type TLS struct {
-	CertFile, KeyFile, CAFile string
-	Verify                    bool // clients need a certificate too
+	CertFile string `json:"cert_file,omitempty"`
+	KeyFile  string `json:"key_file,omitempty"`
+	CAFile   string `json:"ca_file,omitempty"`
+	Verify   bool   `json:"verify,omitempty"` // clients need a certificate too
 }
 
 // Cluster is how transporters find each other.
 type Cluster struct {
-	Name     string // "" = made up by the servers
-	Host     string
-	Port     int
-	User     string // "" = routes are not authorized
-	Password Secret
-	TLS      *TLS
-	Routes   []Secret // URLs; they may hold a password, so show RouteHosts instead
+	Name     string   `json:"name,omitempty"` // "" = made up by the servers
+	Host     string   `json:"host,omitempty"`
+	Port     int      `json:"port,omitempty"`
+	User     string   `json:"user,omitempty"` // "" = routes are not authorized
+	Password Secret   `json:"password,omitempty"`
+	TLS      *TLS     `json:"tls,omitempty"`
+	Routes   []Secret `json:"routes,omitempty"` // URLs; they may hold a password, so show RouteHosts instead
 }
 
 // RouteHosts returns the routes as "host:port", without what else the URLs hold.

@@ -3,7 +3,9 @@ package natsconf
 import (
 	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // DefaultClusterName is what Render calls a cluster that has no name.
@@ -13,25 +15,50 @@ const DefaultClusterName = "fastx"
 const DefaultClusterPort = 6222
 
 // Render writes the file in the one form that all front doors write: two spaces,
-// fixed order, texts in double quotes, one user a line. There is always a cluster
-// block, because nats-server cannot be given one while it runs: a Config
-// without Cluster gets one that only its own machine reaches. What the Config
+// fixed order, texts in double quotes, one user a line. What the Config
 // does not hold (leafnodes) is not written.
 //
-// Parse reads the result back to the same Config.
+// Parse reads the result back to the same Config, as Complete makes it.
 func Render(c Config) []byte {
+	c = c.Complete()
 	w := &writer{}
 	if c.Host != "" {
 		w.line("host: %s", quote(c.Host))
 	}
-	w.line("port: %d", cmp.Or(c.Port, DefaultPort))
+	w.line("port: %d", c.Port)
 	w.tls(c.TLS)
 	w.authorization(c.Authorization)
-	if c.Cluster == nil {
-		c.Cluster = &Cluster{Host: "127.0.0.1"}
-	}
 	w.cluster(*c.Cluster)
 	return []byte(w.b.String())
+}
+
+// Complete returns the Config with all that Render writes of its own accord: the form of the authorization, the ports, the
+// cluster's name, and the cluster itself. There is always one, because nats-server
+// cannot be given one while it runs; a Config without gets one that only its own machine reaches.
+func (c Config) Complete() Config {
+	c.Port = cmp.Or(c.Port, DefaultPort)
+	c.Authorization.Form = cmp.Or(c.Authorization.Form, c.Authorization.form())
+	cluster := Cluster{Host: "127.0.0.1"}
+	if c.Cluster != nil {
+		cluster = *c.Cluster
+	}
+	cluster.Name = cmp.Or(cluster.Name, DefaultClusterName)
+	cluster.Port = cmp.Or(cluster.Port, DefaultClusterPort)
+	c.Cluster = &cluster
+	return c
+}
+
+// form finds the form by what is there.
+func (a Authorization) form() Form {
+	switch {
+	case len(a.Users) > 0:
+		return Users
+	case a.Token != "":
+		return Token
+	case a.User != "":
+		return Password
+	}
+	return None
 }
 
 // writer writes lines at the depth of the open blocks.
@@ -87,7 +114,7 @@ func (w *writer) tlsKeys(t *TLS) {
 }
 
 func (w *writer) authorization(a Authorization) {
-	if a.Form == None || a.Form == "" {
+	if a.Form == None {
 		return
 	}
 	w.top("authorization", func() {
@@ -124,9 +151,14 @@ func permissions(p Permissions) string {
 	case *r == *DefaultResponses():
 		parts = append(parts, "allow_responses: true")
 	default:
-		parts = append(parts, fmt.Sprintf("allow_responses: {max: %d, expires: %s}", r.Max, quote(r.Expires.String())))
+		parts = append(parts, fmt.Sprintf("allow_responses: {max: %d, expires: %s}", r.Max, quote(seconds(r.Expires))))
 	}
 	return braces(parts)
+}
+
+// seconds writes a time in seconds, so that nobody has to know how Go writes minutes.
+func seconds(d time.Duration) string {
+	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s"
 }
 
 func subjects(key string, s Subjects) []string {
@@ -145,9 +177,9 @@ func subjects(key string, s Subjects) []string {
 
 func (w *writer) cluster(c Cluster) {
 	w.top("cluster", func() {
-		w.text("name", cmp.Or(c.Name, DefaultClusterName))
+		w.text("name", c.Name)
 		w.text("host", c.Host)
-		w.line("port: %d", cmp.Or(c.Port, DefaultClusterPort))
+		w.line("port: %d", c.Port)
 		if c.TLS != nil {
 			w.block("tls", func() { w.tlsKeys(c.TLS) })
 		}

@@ -203,7 +203,7 @@ cluster {
 		t.Errorf("read %+v", c)
 	}
 	want := []string{"5:4 authorization.token sample-secret", "12:1 cluster no-cluster-name", "12:1 cluster routes-without-tls", "18:5 cluster.authorization.password sample-secret",
-		"23:5 cluster.routes route-credentials", "24:5 cluster.routes route-credentials", "25:5 cluster.routes route-credentials"}
+		"23:5 cluster.routes[0] route-credentials", "24:5 cluster.routes[1] route-credentials", "25:5 cluster.routes[2] route-credentials"}
 	if got := codes(diags); !slices.Equal(got, want) {
 		t.Errorf("diagnostics = %q, want %q", got, want)
 	}

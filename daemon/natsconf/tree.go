@@ -1,6 +1,7 @@
 package natsconf
 
 import (
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -16,7 +17,7 @@ import (
 // node is one value of the file and where its key stands. The value is a string,
 // int64, float64, bool, time.Time, block, []*node, or unknown.
 type node struct {
-	key   string // dotted: "cluster.port"
+	key   string // "cluster.port", "cluster.routes[0]"
 	value any
 	line  int
 	col   int
@@ -174,7 +175,7 @@ func (p *parser) value(n *node, raw any, scopes []map[string]any) any {
 	case []any:
 		list := make([]*node, len(v))
 		for i, e := range v {
-			list[i] = p.node(n.key, "", e, scopes)
+			list[i] = p.node(fmt.Sprintf("%s[%d]", n.key, i), "", e, scopes)
 			list[i].toFirstKey()
 		}
 		return list

@@ -20,7 +20,7 @@ import (
 //  3. the text is read back, and has to say what was wanted
 func Edit(f File, text []byte) ([]byte, diag.List) {
 	w := &writer{file: f}
-	kind, known := spec.KindOf(cmp.Or(f.Kind, f.Path))
+	kind, known := spec.KindOf(f.kind())
 	w.kind = kind
 	if !known || kind.Dialect != spec.DialectINI && kind.Dialect != spec.DialectEnv {
 		w.fail("", "unknown-file", "is no file whose keys can be set one by one", "write it whole")

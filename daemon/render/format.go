@@ -1,7 +1,6 @@
 package render
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -23,7 +22,7 @@ import (
 // Formatting what was formatted changes nothing, and neither does formatting what Render wrote.
 func Format(f File, text []byte) ([]byte, diag.List) {
 	w := &writer{file: f}
-	kind, known := spec.KindOf(cmp.Or(f.Kind, f.Path))
+	kind, known := spec.KindOf(f.kind())
 	w.kind = kind
 	if !known || kind.Dialect == spec.DialectNATS || kind.Dialect == spec.DialectOpaque {
 		w.fail("", "unknown-file", "is no file that is made of settings", "leave it as it is")

@@ -81,59 +81,52 @@ func TestFormatLeavesWhatItCannotRead(t *testing.T) {
 
 func must(k spec.Kind, _ bool) spec.Kind { return k }
 
-// vectorFiles are all files that the golden vectors hold.
-func vectorFiles(t testing.TB) map[string][]byte {
-	t.Helper()
-	out := map[string][]byte{}
-	dirs, err := filepath.Glob("testdata/vectors/*/want")
-	if err != nil || len(dirs) == 0 {
-		t.Fatalf("no vectors: %v", err)
-	}
-	for _, dir := range dirs {
-		set, err := fileset.Read(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range set.Files() {
-			out[filepath.Join(dir, f.Name)] = f.Data
-		}
-	}
-	return out
-}
-
 func TestFormatChangesNothingThatRenderWrote(t *testing.T) {
 	t.Parallel()
-	tried := 0
-	for name, data := range vectorFiles(t) {
-		_, inside, _ := strings.Cut(filepath.ToSlash(name), "/want/")
-		kind, known := spec.KindOf(inside)
-		if !known || !Formats(kind) {
-			continue
-		}
-		tried++
-		if got, problems := Format(File{Path: inside}, data); string(got) != string(data) {
-			t.Errorf("%s becomes\n%s\n%s", name, got, problems.Text())
+	tried := map[string]bool{}
+	for _, dir := range vectors(t, false) {
+		v := readVector(t, dir)
+		for name, data := range readWant(t, filepath.Join(dir, "want")) {
+			f := File{Path: name, Kind: v.kinds()[name]}
+			kind, _ := spec.KindOf(f.kind())
+			if !Formats(kind) {
+				continue
+			}
+			tried[kind.Pattern] = true
+			if got, problems := Format(f, []byte(data)); string(got) != data {
+				t.Errorf("%s of %s becomes\n%s\n%s", name, dir, got, problems.Text())
+			}
 		}
 	}
-	if tried < 10 {
-		t.Errorf("only %d files were tried", tried)
+	for _, k := range spec.Kinds() {
+		if Formats(k) && !tried[k.Pattern] {
+			t.Errorf("%s was not tried", k.Pattern)
+		}
 	}
 }
 
 // FuzzFormat holds Format to its promises: the text means the same afterwards, to the reader of one file and to
 // Load; no comment is lost; what was formatted stays as it is, and is in the grammar.
 func FuzzFormat(f *testing.F) {
-	paths := []string{"apps/x.ini", "permissions.ini", "fastx.env", "htpasswd", "transporter-secret.ini", "loglevel.ini"}
-	for i, text := range []string{
-		"; c\ncommand = x # y\ngroups[] = a\n# d\ngroups[]=b\n", "[admin]\nusers=a,b\n#x\n[full]\n[admin]\ngroups=c\n",
-		"export FX_LISTEN='x'\n#\nA=\"\\\"\"\n", "a:b\n# c\n", "token = \"a;b\"\n[transporter]\nurls = tls://a:1,tls://b:2\n", "** = info\n\n\n[x]\n",
-	} {
-		f.Add(i, []byte(text))
+	var paths []string
+	for _, k := range spec.Kinds() {
+		if Formats(k) {
+			paths = append(paths, strings.ReplaceAll(k.Pattern, "*", "x"))
+		}
 	}
-	for name, data := range vectorFiles(f) {
-		_, inside, _ := strings.Cut(filepath.ToSlash(name), "/want/")
-		if i := slices.Index(paths, inside); i >= 0 {
-			f.Add(i, data)
+	for path, text := range map[string]string{
+		"apps/x.ini": "; c\ncommand = x # y\ngroups[] = a\n# d\ngroups[]=b\n", "permissions.ini": "[admin]\nusers=a,b\n#x\n[full]\n[admin]\ngroups=c\n",
+		"fastx.env": "export FX_LISTEN='x'\n#\nA=\"\\\"\"\n", "htpasswd": "a:b\n# c\n", "loglevel.ini": "** = info\n\n\n[x]\n",
+		"transporter-secret.ini": "token = \"a;b\"\n[transporter]\nurls = tls://a:1,tls://b:2\n",
+	} {
+		f.Add(slices.Index(paths, path), []byte(text))
+	}
+	for _, dir := range vectors(f, false) {
+		for name, data := range readWant(f, filepath.Join(dir, "want")) {
+			kind, _ := spec.KindOf(name)
+			if i := slices.Index(paths, strings.ReplaceAll(kind.Pattern, "*", "x")); i >= 0 {
+				f.Add(i, []byte(data))
+			}
 		}
 	}
 	if bad, err := os.ReadFile("../spec/testdata/bad.txt"); err == nil {

@@ -1,46 +1,66 @@
 package render
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
+	"github.com/fastx-kit/fastx-kit/daemon/natsconf"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
 	"github.com/fastx-kit/fastx-kit/daemon/spec/syntax"
 )
 
-// Parse is the reverse of Render: the settings of every file of the set that is made of settings, in the
-// order of the names. A value has the type that its setting takes; one that does not fit, or whose key is not
-// known, is a string. Comments that stand elsewhere than below the header are lost.
-func Parse(set fileset.Set) ([]File, diag.List) {
+// Parse is the reverse of Render: what every file of the set says, in the order of the names. Of those with an absolute name
+// kinds has the kind; the others tell it themselves. A value has the type that its setting takes; one that does not fit, or
+// whose key is not known, is a string. Comments that stand elsewhere than below the header are lost, and so are files that
+// are not known or cannot be read at all.
+func Parse(set fileset.Set, kinds map[string]string) ([]File, diag.List) {
 	var out []File
 	var problems diag.List
 	for _, f := range set.Files() {
-		kind, known := spec.KindOf(f.Name)
-		if !known || f.Err != nil || kind.Dialect == spec.DialectNATS || kind.Dialect == spec.DialectOpaque {
+		kind, known := spec.KindOf(cmp.Or(kinds[f.Name], f.Name))
+		if !known || f.Err != nil {
 			continue
 		}
-		doc, p := parse(kind.Dialect, f.Name, f.Data)
+		file, ok, p := parseFile(f, kind)
 		problems = append(problems, p...)
-		out = append(out, File{Path: f.Name, Mode: f.Mode, Comment: comment(doc), Settings: settings(doc, kind)})
+		if file.Kind = kinds[f.Name]; ok {
+			out = append(out, file)
+		}
 	}
 	problems.Sort()
 	return out, problems
 }
 
+// parseFile returns false for a file that cannot be read at all.
+func parseFile(f fileset.File, kind spec.Kind) (out File, ok bool, problems diag.List) {
+	out = File{Path: f.Name, Mode: f.Mode}
+	switch kind.Dialect {
+	case spec.DialectOpaque:
+		out.Content = append([]byte{}, f.Data...)
+		return out, true, nil
+	case spec.DialectNATS:
+		out.NATS, problems = natsconf.Parse(f.Name, f.Data)
+		out.Comment = comment(f.Data)
+		return out, out.NATS != nil, problems
+	}
+	doc, problems := parse(kind.Dialect, f.Name, f.Data)
+	out.Comment, out.Settings = comment(f.Data), settings(doc, kind)
+	return out, true, problems
+}
+
 // comment is what stands between the header and the first line that is no comment.
-func comment(doc *syntax.Doc) string {
+func comment(text []byte) string {
 	var out []string
-	for i, l := range doc.Lines {
-		text := strings.TrimRight(l.Text, "\n")
-		if i == 0 && text == Header {
-			continue
-		}
-		if i == 0 || l.Kind != syntax.Comment {
+	body, ours := strings.CutPrefix(string(text), Header+"\n")
+	for line := range strings.Lines(body) {
+		words, more := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "#")
+		if !ours || !more {
 			break
 		}
-		out = append(out, strings.TrimPrefix(strings.TrimPrefix(text, "#"), " "))
+		out = append(out, strings.TrimPrefix(words, " "))
 	}
 	return strings.Join(out, "\n")
 }

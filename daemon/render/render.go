@@ -10,6 +10,7 @@ import (
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
+	"github.com/fastx-kit/fastx-kit/daemon/natsconf"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
 	"github.com/fastx-kit/fastx-kit/daemon/spec/syntax"
 )
@@ -17,28 +18,42 @@ import (
 // Header is the first line of every file.
 const Header = spec.Header
 
-// File is what one file is to say.
+// File is what one file is to say: Settings, or what its kind of file has in their place.
 type File struct {
-	Path     string      // relative to FX_CONFIG_DIR, or absolute
-	Kind     string      // the pattern of its spec.Kind, where the path does not tell it
-	Mode     fs.FileMode // 0 = 0600 for secrets, 0644 for others
+	Path     string      // relative to FX_CONFIG_DIR, or absolute for a node's own file
+	Kind     string      // the pattern of its spec.Kind, where Path is absolute and does not tell it
+	Mode     fs.FileMode // 0 = 0600 for secrets, 0640 for nats-server.conf, 0644 for others
 	Comment  string      // stands below the header, line by line
 	Settings Settings
+	NATS     *natsconf.Config // of nats-server.conf
+	Content  []byte           // of a file that is taken as it is; nil = none is given
 }
+
+// kind names the spec.Kind of the file: by its pattern, or by a path of that pattern.
+func (f File) kind() string { return cmp.Or(f.Kind, f.Path) }
 
 // Settings are a file's values by section and key. The section "" is the one before the first; the lines
 // of htpasswd are its keys. A value is a string, a bool, an integer or a list of
 // strings; nil is an absent key.
 type Settings map[string]map[string]any
 
-// Render writes files. What cannot be written, because no such key exists, its value is refused or
-// no text would be read back as it, is an error, and the file is left out of the set.
+// Render writes files. What cannot be written, because no such file or key exists, a value is refused or
+// no text would be read back as it, is an error, and the file is left out of the set. Of two files of one path
+// the first is written.
 func Render(files ...File) (fileset.Set, diag.List) {
 	var out []fileset.File
 	var problems diag.List
+	seen := map[string]bool{}
 	for _, f := range files {
 		w := &writer{file: f}
-		data, ok := w.write()
+		var data []byte
+		ok := false
+		if seen[f.Path] {
+			w.fail("", "file-twice", "is given twice", "join the two")
+		} else {
+			data, ok = w.write()
+		}
+		seen[f.Path] = true
 		problems = append(problems, w.problems...)
 		if ok {
 			out = append(out, fileset.File{Name: f.Path, Data: data, Mode: w.mode()})
@@ -66,34 +81,51 @@ func (w *writer) fail(key, code, summary, remedy string) {
 		File: w.file.Path, Key: key, Severity: diag.Error, Code: code, Summary: summary, Remedy: remedy})
 }
 
-func (w *writer) mode() fs.FileMode {
-	switch {
-	case w.file.Mode != 0:
-		return w.file.Mode
-	case w.kind.Secret:
-		return 0o600
+// refuse reports what the settings table says is wrong with a value.
+func (w *writer) refuse(key, code string, err error) {
+	summary, remedy := spec.Fault(err)
+	w.fail(key, code, summary, remedy)
+}
+
+// write checks what the file is and writes it as its dialect has it.
+func (w *writer) write() ([]byte, bool) {
+	if !w.place() || !w.hasItsForm() || !w.checkMode() {
+		return nil, false
+	}
+	switch w.kind.Dialect {
+	case spec.DialectNATS:
+		return w.nats()
+	case spec.DialectOpaque:
+		return w.content()
 	default:
-		return 0o644
+		return w.settings()
 	}
 }
 
-func (w *writer) write() ([]byte, bool) {
-	kind, known := spec.KindOf(cmp.Or(w.file.Kind, w.file.Path))
-	w.kind = kind
-	if !known || kind.Dialect == spec.DialectNATS || kind.Dialect == spec.DialectOpaque {
-		w.fail("", "unknown-file", "is no file that is made of settings", "write it as it is")
-		return nil, false
-	}
+// settings writes a file that is made of settings.
+func (w *writer) settings() ([]byte, bool) {
 	lines := w.lines()
 	if len(w.problems) > 0 {
 		return nil, false
 	}
 	text := w.text(lines)
 	if !w.readsBack(text, lines) {
-		w.fail("", "unwritable", "holds a key, a section or a comment that cannot be written", "leave out =, line breaks and other special characters")
+		w.blame(lines)
 		return nil, false
 	}
 	return []byte(text), true
+}
+
+// blame names what cannot be written: the first entry that cannot even stand alone, else the comment.
+func (w *writer) blame(lines []line) {
+	alone := &writer{file: File{Path: w.file.Path}, kind: w.kind}
+	for _, l := range lines {
+		if one := []line{l}; !alone.readsBack(alone.text(one), one) {
+			w.fail(l.name(), "unwritable", "is a key or section that cannot be written", "leave out =, brackets, line breaks and other special characters")
+			return
+		}
+	}
+	w.fail("", "unwritable", "has a comment that cannot be written", "leave out all control characters but line breaks")
 }
 
 // lines are the entries in the order in which they are written: that of the
@@ -129,53 +161,78 @@ func firsts(lines []line) map[string]int {
 	return out
 }
 
+// name is the key with its section, as diagnostics name it.
+func (l line) name() string { return strings.TrimPrefix(l.section+"."+l.key, ".") }
+
 // line checks one entry and makes text of its value.
 func (w *writer) line(section, key string, value any) (line, bool) {
 	l := line{section: section, key: key}
-	name := strings.TrimPrefix(section+"."+key, ".")
 	items, list, err := itemsOf(value)
 	if err != nil {
-		w.fail(name, "bad-value", err.Error(), "give a string, a bool, an integer or a list of strings")
+		w.fail(l.name(), "bad-value", err.Error(), "give a string, a bool, an integer or a list of strings")
 		return l, false
 	}
 	if w.kind.Dialect == spec.DialectHtpasswd {
 		return w.login(l, items, list)
 	}
-	s, order, ok := w.setting(section, key)
+	s, ok := w.setting(l)
 	if !ok {
-		w.fail(name, "unknown-key", "is not a known key", w.suggest(s, section, key))
 		return l, false
 	}
-	l.order = order
-	l.value, ok = w.value(s, name, items, list)
+	rows := spec.SettingsOf(w.kind.Pattern)
+	l.order = slices.IndexFunc(rows, func(r spec.Setting) bool { return r.Section == s.Section && r.Key == s.Key })
+	l.value, ok = w.value(s, l.name(), items, list)
 	return l, ok
 }
 
 // setting finds an entry's row of the table. Old names and places are read and never written.
-func (w *writer) setting(section, key string) (spec.Setting, int, bool) {
-	s, ok := spec.Lookup(w.kind.Pattern, section, key)
-	misplaced := s.Section == "*" && s.Key != "*" || s.Now != "" || w.file.Path == "fastx.env" && s.Scope != spec.ScopeAny && s.Scope != spec.ScopeNodeHint
-	if !ok || misplaced {
-		return s, 0, false
+func (w *writer) setting(l line) (spec.Setting, bool) {
+	s, known := spec.Lookup(w.kind.Pattern, l.section, l.key)
+	switch {
+	case !known || s.Section == "*" && s.Key != "*":
+		w.unknown(l)
+	case s.Now != "":
+		w.fail(l.name(), "old-name", "is the old name of "+s.Now, "write "+s.Now)
+	case s.Scope == spec.ScopeProcess:
+		w.fail(l.name(), "wrong-place", "has no effect in a file: it says which is read first", "set it in the unit's environment")
+	case w.file.Path == w.kind.Pattern && (s.Scope == spec.ScopeNode || s.Scope == spec.ScopeBefore):
+		w.fail(l.name(), "wrong-place", "cannot stand in the file that all nodes share", "set it in the node file")
+	default:
+		return s, true
 	}
-	rows := spec.SettingsOf(w.kind.Pattern)
-	return s, slices.IndexFunc(rows, func(r spec.Setting) bool { return r.Section == s.Section && r.Key == s.Key }), true
+	return s, false
 }
 
-func (w *writer) suggest(s spec.Setting, section, key string) string {
-	if s.Now != "" {
-		return "write " + s.Now
+// unknown reports a key or section that the file does not have.
+func (w *writer) unknown(l line) {
+	if pattern := w.kind.Pattern; spec.MayBeSecret(pattern, l.key) || spec.MayBeSecret(pattern, l.section) {
+		w.fail("", "unknown-key", "has a key or a section that is not known", "look for a secret that was given in the place of its key")
+		return
 	}
-	var names []string
+	var sections, keys []string
+	move := "remove it, or move it to the file and section where it belongs"
 	for _, s := range spec.SettingsOf(w.kind.Pattern) {
-		if s.Section == section {
-			names = append(names, s.Key)
+		sections = append(sections, s.Section)
+		switch {
+		case s.Section == l.section:
+			keys = append(keys, s.Key)
+		case s.Key == l.key && s.Section != "*":
+			move = fmt.Sprintf("move it to the section %q", s.Section)
 		}
 	}
-	if near := spec.Suggest(key, names); near != "" && near != key {
+	if slices.Contains(sections, l.section) {
+		w.fail(l.name(), "unknown-key", "is not a known key", didYouMean(l.key, keys, move))
+		return
+	}
+	w.fail(l.name(), "unknown-section", fmt.Sprintf("stands in the section %q, which this file does not have", l.section), didYouMean(l.section, sections, move))
+}
+
+// didYouMean is the remedy for a name that is not known.
+func didYouMean(name string, names []string, otherwise string) string {
+	if near := spec.Suggest(name, names); near != "" && near != name {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
-	return "remove it, or move it to the file and section where it belongs"
+	return otherwise
 }
 
 // value checks and quotes a value.
@@ -188,12 +245,15 @@ func (w *writer) value(s spec.Setting, name string, items []string, list bool) (
 		items = split(items[0])
 	}
 	if err := s.Check(items...); err != nil {
-		w.fail(name, "bad-value", "is refused", err.Error())
+		w.refuse(name, "bad-value", err)
 		return "", false
 	}
 	if bad := slices.IndexFunc(items, unlistable); s.IsList() && bad >= 0 {
 		w.fail(name, "bad-value", "has an item that is empty, begins or ends with a space, or holds a comma", "write each item on its own, without spaces around it")
 		return "", false
+	}
+	if s.Type == spec.TypeCount {
+		items, _, _ = itemsOf(Typed(s, items[0])) // 007 is 7
 	}
 	text, err := syntax.Quote(w.style(), strings.Join(items, w.separator()))
 	if err != nil {
@@ -204,12 +264,16 @@ func (w *writer) value(s spec.Setting, name string, items []string, list bool) (
 
 // login checks an entry of htpasswd.
 func (w *writer) login(l line, items []string, list bool) (line, bool) {
-	if err := spec.CheckUserName(l.key); err != nil || list {
-		w.fail(l.key, "bad-user", "is not a user name with one hash", "give user = hash")
+	if l.section != "" || list {
+		w.fail(l.key, "bad-user", "is not a user with one hash", `give user = hash under ""`)
+		return l, false
+	}
+	if err := spec.CheckUserName(l.key); err != nil {
+		w.refuse("", "bad-user", err)
 		return l, false
 	}
 	if err := spec.CheckHash(items[0]); err != nil {
-		w.fail(l.key, "bad-hash", "is refused", err.Error())
+		w.refuse(l.key, "bad-hash", err)
 		return l, false
 	}
 	l.value = items[0]
@@ -233,12 +297,7 @@ func (w *writer) separator() string {
 // text joins the lines. Each section, and what stands before the first, has an empty line before it.
 func (w *writer) text(lines []line) string {
 	var b strings.Builder
-	b.WriteString(Header + "\n")
-	if comment := strings.TrimRight(w.file.Comment, " \n"); comment != "" {
-		for c := range strings.SplitSeq(comment, "\n") {
-			b.WriteString(strings.TrimRight("# "+c, " ") + "\n")
-		}
-	}
+	b.WriteString(w.head())
 	delimiter := w.delimiter()
 	for i, l := range lines {
 		if i == 0 || l.section != lines[i-1].section {
@@ -252,16 +311,30 @@ func (w *writer) text(lines []line) string {
 	return b.String()
 }
 
+// head is the header and the comment.
+func (w *writer) head() string {
+	var b strings.Builder
+	b.WriteString(Header + "\n")
+	if comment := strings.TrimRight(w.file.Comment, " \n"); comment != "" {
+		for c := range strings.SplitSeq(comment, "\n") {
+			b.WriteString(strings.TrimRight("# "+c, " ") + "\n")
+		}
+	}
+	return b.String()
+}
+
 func (w *writer) delimiter() string {
 	return map[spec.Dialect]string{spec.DialectINI: " = ", spec.DialectEnv: "=", spec.DialectHtpasswd: ":"}[w.kind.Dialect]
 }
+
+// isControl reports whether a character stands in no file that is written here.
+func isControl(r rune) bool { return r != '\n' && unicode.IsControl(r) }
 
 // readsBack proves that the text means what was to be written.
 func (w *writer) readsBack(text string, lines []line) bool {
 	doc, problems := parse(w.kind.Dialect, w.file.Path, []byte(text))
 	entries := doc.Entries()
-	control := func(r rune) bool { return r != '\n' && unicode.IsControl(r) }
-	if strings.ContainsFunc(text, control) || len(problems) > 0 || len(entries) != len(lines) {
+	if strings.ContainsFunc(text, isControl) || len(problems) > 0 || len(entries) != len(lines) {
 		return false
 	}
 	for i, e := range entries {

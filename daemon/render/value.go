@@ -1,6 +1,7 @@
 package render
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -41,6 +42,13 @@ func scalar(value any) (string, error) {
 		if v == float64(int64(v)) {
 			return strconv.FormatInt(int64(v), 10), nil
 		}
+		return "", errors.New("is not a whole number")
+	case nil:
+		return "", errors.New("has an item that is nothing")
+	case []any, []string:
+		return "", errors.New("has an item that is a list")
+	case map[string]any:
+		return "", errors.New("is not a value but has keys of its own")
 	}
 	return "", fmt.Errorf("is of the type %T", value)
 }

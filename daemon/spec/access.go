@@ -49,7 +49,8 @@ func (l *loader) htpasswd() {
 		f := checkHash(line.Value)
 		switch err := CheckUserName(line.Key); {
 		case err != nil:
-			l.at(doc.Name, line, diag.Error, "bad-user", "", err.(*fault).summary, err.(*fault).remedy)
+			summary, remedy := Fault(err)
+			l.at(doc.Name, line, diag.Error, "bad-user", "", summary, remedy)
 		case twice:
 			l.at(doc.Name, line, diag.Error, "user-twice", line.Key, fmt.Sprintf("the user stands here and on line %d", before), "keep one of the two")
 		case f != nil:

@@ -76,9 +76,10 @@ func (l *loader) apps() {
 // filesOf lists the names of a kind's files, sorted.
 func (l *loader) filesOf(pattern string) []string {
 	var out []string
-	for _, name := range l.in.Set.Names() {
-		if ok, _ := path.Match(pattern, name); ok {
-			out = append(out, name)
+	literal, _, _ := strings.Cut(pattern, "*")
+	for _, f := range l.in.Set.Sub(literal) {
+		if ok, _ := path.Match(pattern, f.Name); ok {
+			out = append(out, f.Name)
 		}
 	}
 	return out
@@ -134,6 +135,9 @@ func (l *loader) checkProfile(name string, a App) {
 
 func (l *loader) checkFits(name string, a App) {
 	p := l.cfg.ProfileOf(a)
+	if p.MaxGeometry == (Size{}) {
+		return
+	}
 	size, err := ParseSize(a.Geometry)
 	if err != nil || !size.Exceeds(p.MaxGeometry) {
 		return

@@ -162,10 +162,10 @@ func (l *loader) unknownSections(doc *syntax.Doc, pattern string) {
 	for _, line := range doc.Sections() {
 		switch {
 		case known[line.Section], known["*"] && holdsOnly(doc, pattern, line.Section):
-		case mayBeSecret(pattern, line.Section):
-			l.at(doc.Name, line, l.unknown(), "unknown-section", "", "what stands between [ and ] is not a section of this file", "remove it")
+		case MayBeSecret(pattern, line.Section):
+			l.unknown(doc.Name, line, "unknown-section", "", "what stands between [ and ] is not a section of this file", "remove it")
 		default:
-			l.at(doc.Name, line, l.unknown(), "unknown-section", line.Section, "is not a section of this file",
+			l.unknown(doc.Name, line, "unknown-section", line.Section, "is not a section of this file",
 				didYouMean(line.Section, names, "remove it"+listOf("; the sections are ", names)))
 		}
 	}
@@ -203,11 +203,11 @@ func sectionsOf(pattern string) map[string]bool { return sections()[pattern] }
 // plainName is what a mistyped key or section looks like.
 var plainName = regexp.MustCompile(`^[A-Za-z_.]{1,24}$`)
 
-// mayBeSecret reports whether a name that is not known may be a secret that was written in the
+// MayBeSecret reports whether a name that is not known may be a secret that was written in the
 // wrong place. It is then not repeated in a message.
-func mayBeSecret(pattern, name string) bool {
+func MayBeSecret(pattern, name string) bool {
 	k, _ := KindOf(pattern)
-	return k.Secret && !plainName.MatchString(name)
+	return k.Secret && name != "" && !plainName.MatchString(name)
 }
 
 // unknownKey reports a key that its section does not have. A section that is
@@ -216,11 +216,11 @@ func (l *loader) unknownKey(doc *syntax.Doc, pattern string, line syntax.Line) {
 	if !sectionsOf(pattern)[line.Section] && line.Section != "" {
 		return
 	}
-	if mayBeSecret(pattern, line.Key) {
-		l.at(doc.Name, line, l.unknown(), "unknown-key", "", "what stands before = is not a known key", "write key = value")
+	if MayBeSecret(pattern, line.Key) {
+		l.unknown(doc.Name, line, "unknown-key", "", "what stands before = is not a known key", "write key = value")
 		return
 	}
-	l.at(doc.Name, line, l.unknown(), "unknown-key", line.Name(), "is not a known key", l.remedyFor(pattern, line))
+	l.unknown(doc.Name, line, "unknown-key", line.Name(), "is not a known key", l.remedyFor(pattern, line))
 }
 
 func (l *loader) remedyFor(pattern string, line syntax.Line) string {
@@ -253,10 +253,11 @@ func listOf(intro string, names []string) string {
 	return intro + strings.Join(names, ", ")
 }
 
-// unknown is how bad an unknown key is.
-func (l *loader) unknown() diag.Severity {
+// unknown reports what this version does not know. A tree of a newer format may hold what a newer version knows.
+func (l *loader) unknown(file string, line syntax.Line, code, key, summary, remedy string) {
+	severity := diag.Error
 	if l.lenient {
-		return diag.Warning
+		severity, remedy = diag.Warning, "bring fastxd up to date if a newer version knows it, else "+remedy
 	}
-	return diag.Error
+	l.at(file, line, severity, code, key, summary, remedy)
 }

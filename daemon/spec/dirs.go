@@ -78,13 +78,19 @@ func CheckDirs(d Dirs, m *Machine) diag.List {
 	if m.Shared(d.Var) {
 		severity = diag.Error
 	}
-	if within(d.Local, d.Var) && !m.apart(d.Local, d.Var) {
+	if m.inside(d.Local, d.Var) {
 		add(severity, "local-in-var", "FX_LOCAL_DIR", fmt.Sprintf("%s lies inside FX_VAR_DIR, which nodes share", d.Local),
 			"move it to a directory of this node, such as /var/lib/fastx-local")
 	}
+	network := func(code, key, dir, remedy string) {
+		add(diag.Warning, code, key, fmt.Sprintf("%s lies on a network mount (%s), and nodes that share it get into each other's way", dir, m.On(dir).Type),
+			"name a directory of this machine, such as "+remedy)
+	}
 	if m.Shared(d.Temp) {
-		add(diag.Warning, "temp-on-network", "FX_TEMP_DIR", fmt.Sprintf("%s lies on a network mount (%s), and nodes that share it get into each other's way", d.Temp, m.On(d.Temp).Type),
-			"name a directory of this machine, such as /tmp")
+		network("temp-on-network", "FX_TEMP_DIR", d.Temp, "/tmp")
+	}
+	if m.Shared(d.Run) && !within(d.Run, d.Temp) { // where it is unless somebody says otherwise
+		network("run-on-network", "FX_RUN_DIR", d.Run, "/run/fastx")
 	}
 	if len(d.Run)+len(longestSocket) > maxSocket {
 		add(diag.Error, "long-path", "FX_RUN_DIR", fmt.Sprintf("is too long: sockets in it would pass %d bytes", maxSocket), "choose a shorter directory")

@@ -95,8 +95,13 @@ func (l *loader) envKey(in layer, s Setting, line syntax.Line) {
 	l.take(in.file, s, []syntax.Line{line}, &l.cfg.Env)
 }
 
-// checkScope refuses what every node needs its own value of in the file that all share.
+// checkScope refuses what every node needs its own value of in the file that all share, and finds what has no
+// effect in any file.
 func (l *loader) checkScope(in layer, s Setting, line syntax.Line) {
+	if s.Scope == ScopeProcess && line.Value != l.in.NodeFile {
+		l.at(in.file, line, diag.Warning, "wrong-place", line.Key, "has no effect in a file: it says which is read first",
+			"set it in the unit's environment")
+	}
 	if !in.shared {
 		return
 	}

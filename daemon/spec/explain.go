@@ -207,6 +207,8 @@ func (s Setting) Notes() []string {
 		out = append(out, "For one node: set it in the node file or the process environment, not in the shared fastx.env.")
 	case ScopeNodeHint:
 		out = append(out, "Best in the node file: in the shared fastx.env it is the same for all nodes, and there is a warning.")
+	case ScopeProcess:
+		out = append(out, "Known before every file: set it in the process environment, or with a flag of fastxd, and in no file.")
 	case ScopeBefore:
 		out = append(out, "Known before any other file is read: set it in the node file or the process environment, not in the shared fastx.env.")
 	}
@@ -226,6 +228,8 @@ func (c Class) Words() string {
 		return "is taken over at once; the service that it concerns starts anew by itself"
 	case RestartProcess:
 		return "waits for a restart of fastxd; sessions live on"
+	case Environment:
+		return "is made where fastxd is started, in its environment or as a flag; in a file it has no effect"
 	default:
 		return "is taken over at once"
 	}

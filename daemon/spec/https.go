@@ -30,7 +30,7 @@ func (l *loader) https() {
 func (l *loader) mustExist(file string, line syntax.Line, key, path string) {
 	f, ok := l.in.Set.Lookup(path)
 	switch {
-	case l.in.Alone:
+	case l.away():
 	case !ok:
 		l.at(file, line, diag.Error, "missing", key, show(path)+" is not there", "write the file, or name another")
 	case f.Err != nil:

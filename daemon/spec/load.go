@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
@@ -9,8 +10,21 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/spec/syntax"
 )
 
+// format is Format as text, so that a test can build a program of another one:
+// -ldflags "-X github.com/fastx-kit/fastx-kit/daemon/spec.format=2".
+var format = "1"
+
 // Format is the newest format of a tree (FX_FORMAT) that this version knows.
-const Format = 1
+var Format = formatOf(format)
+
+// formatOf reads the format that a program was built with. A program that does not know its own must not judge a tree.
+func formatOf(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		panic(fmt.Sprintf("this program was built with the format %q; formats are whole numbers from 1 on", text))
+	}
+	return n
+}
 
 // Input is all that a node's configuration depends on.
 type Input struct {
@@ -29,6 +43,10 @@ type Input struct {
 	// Alone says that the set is one file without the tree that it belongs to, so that what it says of
 	// other files, and what others have to say first, is not judged.
 	Alone bool
+
+	// Away says that the files outside the tree, which keys name, are not at hand: they lie on the machines that the tree is
+	// for. So what is wrong with them is not judged, nor whether they are there.
+	Away bool
 
 	Memo *Memo // remembers from one set to the next how files were parsed; nil = nothing does
 }
@@ -83,6 +101,9 @@ type loader struct {
 	lenient  bool // the tree is of a newer format: unknown keys only warn
 }
 
+// away reports whether files outside the tree are not to be judged.
+func (l *loader) away() bool { return l.in.Alone || l.in.Away }
+
 func (l *loader) add(problems ...diag.Diagnostic) { l.problems = append(l.problems, problems...) }
 
 // at reports a problem with a line of a file; with the zero Line, with the whole file.
@@ -118,7 +139,7 @@ func (l *loader) discreet(file string, problems diag.List) diag.List {
 			section, key = p.Key[:at], p.Key[at+1:]
 		}
 		_, known := Lookup(pattern, section, key)
-		if !known && !sectionsOf(pattern)[p.Key] && (mayBeSecret(pattern, key) || mayBeSecret(pattern, section)) {
+		if !known && !sectionsOf(pattern)[p.Key] && (MayBeSecret(pattern, key) || MayBeSecret(pattern, section)) {
 			problems[i].Key = ""
 		}
 	}

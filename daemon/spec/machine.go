@@ -1,12 +1,9 @@
 package spec
 
 import (
-	"bufio"
-	"bytes"
 	"path"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
@@ -15,72 +12,29 @@ import (
 // Machine is what has a say in the configuration and stands in no file: where the directories
 // really lie.
 type Machine struct {
-	Mounts []Mount // in the order in which they were mounted
+	fileset.Mounts
+	Links map[string]string // where directories really lie that are reached by links
 }
 
-// Mount is one mounted file system.
-type Mount struct {
-	Dir  string // where it is mounted, absolute
-	Type string // as mount(8) names it, such as "ext4", "nfs4" or "fuse.sshfs"
-}
-
-// networkTypes are file systems that other machines can mount too.
-var networkTypes = []string{
-	"nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "ceph", "glusterfs", "lustre", "gpfs", "beegfs", "afs", "coda",
-	"9p", "ocfs2", "gfs2", "gfs", "orangefs", "pvfs2", "moosefs", "panfs", "sshfs", "s3fs", "gcsfuse", "juicefs",
-	"cephfs", "ceph-fuse", "rclone", "goofys", "davfs", "mfs", "weka", "wekafs",
-}
-
-// ParseMounts reads what the kernel says in /proc/self/mountinfo.
-func ParseMounts(mountinfo []byte) []Mount {
-	var out []Mount
-	for lines := bufio.NewScanner(bytes.NewReader(mountinfo)); lines.Scan(); {
-		before, after, ok := strings.Cut(lines.Text(), " - ")
-		fields, rest := strings.Fields(before), strings.Fields(after)
-		if ok && len(fields) >= 5 && len(rest) > 0 {
-			out = append(out, Mount{unescape(fields[4]), rest[0]})
-		}
+// real is where a directory lies, as far as it is known.
+func (m *Machine) real(dir string) string {
+	if real, linked := m.Links[path.Clean(dir)]; linked {
+		return real
 	}
-	return out
+	return path.Clean(dir)
 }
 
-// unescape reads the octal that stands for white space and backslashes there.
-func unescape(text string) string {
-	var b strings.Builder
-	for i := 0; i < len(text); i++ {
-		if text[i] == '\\' && i+4 <= len(text) {
-			if c, err := strconv.ParseUint(text[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(c))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(text[i])
-	}
-	return b.String()
-}
+// On returns the file system that a directory lies on, wherever links lead.
+func (m *Machine) On(dir string) fileset.Mount { return m.Mounts.On(m.real(dir)) }
 
-// On returns the file system that a directory lies on; of two at one place the later hides the other.
-func (m *Machine) On(dir string) Mount {
-	var found Mount
-	for _, mount := range m.Mounts {
-		if within(dir, mount.Dir) && len(mount.Dir) >= len(found.Dir) {
-			found = mount
-		}
-	}
-	return found
-}
+// Shared reports whether a directory lies where other machines can reach it, wherever links lead.
+func (m *Machine) Shared(dir string) bool { return m.Mounts.Shared(m.real(dir)) }
 
-// Shared reports whether a directory lies where other machines can reach it.
-func (m *Machine) Shared(dir string) bool {
-	kind := m.On(dir).Type
-	return slices.Contains(networkTypes, kind) || slices.Contains(networkTypes, strings.TrimPrefix(kind, "fuse."))
-}
-
-// apart reports whether a directory has a mount of its own within another one.
-func (m *Machine) apart(dir, parent string) bool {
-	at := m.On(dir).Dir
-	return at != "" && within(at, parent) && path.Clean(at) != path.Clean(parent)
+// inside reports whether a directory lies within another one, and is no mount of its own there.
+func (m *Machine) inside(dir, parent string) bool {
+	at, parent := m.On(dir).Dir, m.real(parent)
+	own := at != "" && within(at, parent) && at != parent
+	return within(m.real(dir), parent) && !own
 }
 
 // checkPlace judges the directories that a start with these files would use.
@@ -134,22 +88,25 @@ func (l *loader) checkScript(at origin, s Setting, f fileset.File) {
 		if who := l.otherWriter(d); who != "" {
 			line := at.line
 			line.Col = line.ValueCol
-			l.at(at.file, line, diag.Error, "script-not-roots", s.Key, show(f.Name)+" is executed, and "+who,
+			l.at(at.file, line, diag.Error, "script-not-roots", s.Key, strconv.Quote(f.Name)+" is executed, and "+who,
 				"give it and every directory above it to root (chown root, chmod go-w), or move it to such a place as /usr/local/lib/fastx")
 			return
 		}
 	}
 }
 
-// otherWriter says who but root can change a file or directory.
+// otherWriter says who but root can change a file or directory. Where a read-only mount lets nobody write, what the
+// mode would allow does not count.
 func (l *loader) otherWriter(d fileset.Dir) string {
 	switch {
 	case d.UID != 0:
-		return show(d.Name) + " belongs to user " + strconv.Itoa(d.UID) + " and not to root"
+		return strconv.Quote(d.Name) + " belongs to user " + strconv.Itoa(d.UID) + " and not to root"
+	case d.ReadOnly:
+		return ""
 	case d.Mode&0o002 != 0:
-		return "everyone can change " + show(d.Name)
+		return "everyone can change " + strconv.Quote(d.Name)
 	case d.Mode&0o020 != 0 && d.GID == l.in.DaemonGID && d.GID != 0:
-		return "the daemon's own group can change " + show(d.Name)
+		return "the daemon's own group can change " + strconv.Quote(d.Name)
 	}
 	return ""
 }

@@ -2,22 +2,30 @@ package spec
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
+	"github.com/fastx-kit/fastx-kit/daemon/natsconf"
 	"github.com/fastx-kit/fastx-kit/daemon/spec/syntax"
 )
 
-// Memo remembers how files were parsed and what those of them meant that are one of many, so that a set in which one file
-// of hundreds has changed is loaded in the time of few. It changes nothing in what Load says. It holds the files of the newest set alone and may be
-// used by several goroutines.
+// Memo remembers how files were parsed, what those of them meant that are one of many, and which token opens the
+// transporter, so that a set in which one file of hundreds has changed is loaded in the time of few, and not in that of a
+// bcrypt comparison. It changes nothing in what Load says. It holds the files of the newest set alone and may be used by
+// several goroutines.
 type Memo struct {
 	mu      sync.Mutex
-	docs    map[string]parsed // by file name
-	objects map[string]meant  // by file name
+	docs    map[string]parsed          // by file name
+	objects map[string]meant           // by file name
+	opened  map[[sha256.Size]byte]bool // by both sides of a comparison
 }
+
+// mostOpened is how many comparisons are remembered: the token and the one before it, of two sets.
+const mostOpened = 4
 
 // parsed is how a file of this name and content was parsed.
 type parsed struct {
@@ -91,6 +99,29 @@ func (m *Memo) parse(name string, data []byte, parse func(string, []byte) (*synt
 	return p.doc, slices.Clone(p.problems)
 }
 
+// opens is conf.Opens, or what it said of the same token before.
+func (m *Memo) opens(conf *natsconf.Config, token string) bool {
+	if m == nil {
+		return conf.Opens(token)
+	}
+	asked := string(conf.Authorization.Token)
+	id := sha256.Sum256([]byte(strconv.Itoa(len(asked)) + asked + token))
+	m.mu.Lock()
+	opens, known := m.opened[id]
+	m.mu.Unlock()
+	if known {
+		return opens
+	}
+	opens = conf.Opens(token)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.opened) >= mostOpened {
+		clear(m.opened)
+	}
+	m.opened[id] = opens
+	return opens
+}
+
 // keep forgets the files that are not in a set.
 func (m *Memo) keep(names []string) {
 	if m == nil {
@@ -111,4 +142,6 @@ func (m *Memo) keep(names []string) {
 }
 
 // NewMemo returns a Memo that remembers nothing yet.
-func NewMemo() *Memo { return &Memo{docs: map[string]parsed{}, objects: map[string]meant{}} }
+func NewMemo() *Memo {
+	return &Memo{docs: map[string]parsed{}, objects: map[string]meant{}, opened: map[[sha256.Size]byte]bool{}}
+}

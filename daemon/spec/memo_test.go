@@ -3,7 +3,12 @@ package spec
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
+
+	hashing "golang.org/x/crypto/bcrypt"
+
+	"github.com/fastx-kit/fastx-kit/daemon/diag"
 )
 
 // TestAMemoChangesNothingInWhatIsSaid loads set after set with one memo and without any.
@@ -37,5 +42,38 @@ func TestAMemoChangesNothingInWhatIsSaid(t *testing.T) {
 		if len(memo.docs) > in.Set.Len() || len(memo.objects) > in.Set.Len() {
 			t.Errorf("round %d: %d files and %d objects are remembered of %d", round, len(memo.docs), len(memo.objects), in.Set.Len())
 		}
+	}
+}
+
+// TestAMemoComparesATokenOnce makes what was remembered wrong, which shows that the next load believes it.
+func TestAMemoComparesATokenOnce(t *testing.T) {
+	t.Parallel()
+	hash, err := hashing.GenerateFromPassword([]byte("cleartext"), hashing.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	memo := NewMemo()
+	mismatch := func(token string) bool {
+		in := probeInput(map[string]string{"transporter-secret.ini": "token = " + token + "\n",
+			"nats-server.conf": "authorization { token: \"" + string(hash) + "\" }\ncluster { name: x, host: localhost }\n"})
+		in.Memo = memo
+		_, problems := Load(in)
+		return slices.ContainsFunc(problems, func(d diag.Diagnostic) bool { return d.Code == "token-mismatch" })
+	}
+	for range 5 { // more than are remembered
+		for token, want := range map[string]bool{"cleartext": false, "cleartext2": true, "another": true, "one-more": true} {
+			if mismatch(token) != want {
+				t.Errorf("%q: a mismatch is %t, want %t", token, !want, want)
+			}
+		}
+	}
+	if mismatch("cleartext") || len(memo.opened) > mostOpened {
+		t.Errorf("%d comparisons are remembered, want %d at most", len(memo.opened), mostOpened)
+	}
+	for id := range memo.opened {
+		memo.opened[id] = false
+	}
+	if !mismatch("cleartext") {
+		t.Error("the token was compared again")
 	}
 }

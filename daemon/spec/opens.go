@@ -1,6 +1,8 @@
 package spec
 
 import (
+	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -12,6 +14,9 @@ import (
 )
 
 const natsFile = "nats-server.conf"
+
+// RelativePath is the code of a certificate's path in nats-server.conf that does not begin at the root.
+const RelativePath = "relative-path"
 
 // clientsPerNode is how often a node that runs everything connects: each component, and the node itself.
 const clientsPerNode = 5
@@ -25,11 +30,40 @@ func (l *loader) nats() {
 	conf, problems := natsconf.ParseFor(f.Name, f.Data, clientsPerNode*l.in.Nodes)
 	l.cfg.NATS = conf
 	l.add(problems...)
+	for _, n := range natsconf.Files(f.Data) {
+		if !path.IsAbs(n.Path) {
+			l.add(n.Problem(f.Name, diag.Warning, RelativePath, fmt.Sprintf("%s depends on the directory that the transporter is started in", show(n.Path)),
+				"write the whole path from / on; fastxd transporter wants it"))
+		}
+	}
 	// Its group may be that of the account that nats-server runs as, which nobody here knows.
 	if conf != nil && conf.ClearSecret() && f.Mode&0o006 != 0 {
 		l.file(f.Name, diag.Error, "secret-exposed", "holds a secret in the clear and can be read or changed by everyone",
 			"run chmod o-rwx "+f.Name+", or use nkeys, of which only the public half stands here")
 	}
+	l.natsKeys(conf)
+}
+
+// natsKeys refuses private keys that everyone can read. Who owns them, and their group, is nats-server's affair.
+func (l *loader) natsKeys(conf *natsconf.Config) {
+	for _, t := range tlsBlocks(conf) {
+		f, ok := l.in.Set.Lookup(path.Clean(t.KeyFile))
+		if ok && path.IsAbs(f.Name) && f.Mode&0o006 != 0 && !l.hasErrors(f.Name) {
+			l.file(f.Name, diag.Error, "secret-exposed", "holds a private key and can be read or changed by everyone", "run chmod o-rwx "+f.Name)
+		}
+	}
+}
+
+// tlsBlocks are those for clients and for routes, as far as there are any.
+func tlsBlocks(conf *natsconf.Config) []*natsconf.TLS {
+	if conf == nil {
+		return nil
+	}
+	out := []*natsconf.TLS{conf.TLS}
+	if conf.Cluster != nil {
+		out = append(out, conf.Cluster.TLS)
+	}
+	return slices.DeleteFunc(out, func(t *natsconf.TLS) bool { return t == nil })
 }
 
 // checkOpens holds what fastxd shows against what the nats-server.conf beside it asks for, which a tree
@@ -46,7 +80,7 @@ func (l *loader) checkOpens() {
 	case form == natsconf.Password:
 		l.shut(doc.Name, first, "form-mismatch", natsFile+" asks for a user and a password, which fastxd has none of", "give the components nkeys, or one token")
 	case form == natsconf.Token && t.Form == "token":
-		if conf.Authorization.Token != "" && !conf.Opens(t.Default.Current) && !conf.Opens(t.Default.Previous) {
+		if conf.Authorization.Token != "" && !l.in.Memo.opens(conf, t.Default.Current) && !l.in.Memo.opens(conf, t.Default.Previous) {
 			l.shut(doc.Name, first, "token-mismatch", "does not open the "+natsFile+" beside it",
 				"make the two match; where a bcrypt hash stands there, the clear text belongs here")
 		}
@@ -79,7 +113,7 @@ func (l *loader) checkKeys(doc *syntax.Doc, conf *natsconf.Config) {
 		if line.Num == 0 {
 			line = previous
 		}
-		if line.Num != 0 && !slices.Contains(users, publicKey(seed.Value)) && !slices.Contains(users, publicKey(previous.Value)) {
+		if line.Num != 0 && !slices.Contains(users, PublicKey(seed.Value)) && !slices.Contains(users, PublicKey(previous.Value)) {
 			l.shut(doc.Name, line, "key-mismatch", "its public key is none of the users of the "+natsFile+" beside it",
 				"list the public key there (nk -pubout prints it), or write the seed of one that is")
 		}
@@ -94,8 +128,8 @@ func componentNames() []string {
 	return out
 }
 
-// publicKey is a seed's public half; "" for what is no seed, which is no key of anyone's.
-func publicKey(seed string) string {
+// PublicKey is a seed's public half; "" for what is no seed, which is no key of anyone's.
+func PublicKey(seed string) string {
 	pair, err := nkeys.FromSeed([]byte(seed))
 	if err != nil {
 		return ""

@@ -105,12 +105,12 @@ func maskText(mask func([]byte) string) func(string) string {
 // hasStrayName reports whether a key or section may itself be a secret.
 func hasStrayName(doc *syntax.Doc, pattern string) bool {
 	for _, l := range doc.Entries() {
-		if _, ok := Lookup(pattern, l.Section, l.Key); !ok && mayBeSecret(pattern, l.Key) {
+		if _, ok := Lookup(pattern, l.Section, l.Key); !ok && MayBeSecret(pattern, l.Key) {
 			return true
 		}
 	}
 	for _, l := range doc.Sections() {
-		if !sectionsOf(pattern)[l.Section] && mayBeSecret(pattern, l.Section) {
+		if !sectionsOf(pattern)[l.Section] && MayBeSecret(pattern, l.Section) {
 			return true
 		}
 	}

@@ -78,7 +78,7 @@ var pathKeys = sync.OnceValue(func() map[string]map[string]bool {
 // addReference adds what a line names, and for the node's own transporter secret what that file names.
 func addReference(set fileset.Set, section string, line syntax.Line, pattern string, names map[string]bool) {
 	s, ok := Lookup(pattern, section, line.Key)
-	if !ok || s.Type != TypePath || s.Scope == ScopeBefore || line.Value == "" || s.Check(line.Value) != nil {
+	if !ok || s.Type != TypePath || s.Scope == ScopeBefore || s.Scope == ScopeProcess || line.Value == "" || s.Check(line.Value) != nil {
 		return
 	}
 	name := path.Clean(line.Value)
@@ -91,17 +91,7 @@ func addReference(set fileset.Set, section string, line syntax.Line, pattern str
 
 func natsReferences(f fileset.File, names map[string]bool) {
 	conf, _ := natsconf.Parse(f.Name, f.Data)
-	if conf == nil {
-		return
-	}
-	blocks := []*natsconf.TLS{conf.TLS}
-	if conf.Cluster != nil {
-		blocks = append(blocks, conf.Cluster.TLS)
-	}
-	for _, t := range blocks {
-		if t == nil {
-			continue
-		}
+	for _, t := range tlsBlocks(conf) {
 		for _, name := range []string{t.CertFile, t.KeyFile, t.CAFile} {
 			if path.IsAbs(name) {
 				names[path.Clean(name)] = true

@@ -24,9 +24,8 @@ type Setting struct {
 	Now     string   // the key that took this one's place; "" for all but old names
 
 	into  binding
-	early bool // it reaches the Config, and nobody acts on it there yet
-	least int  // of a whole number; the default may be less, where it stands for no limit
-	most  int  // of a whole number; 0 = any
+	least int // of a whole number; the default may be less, where it stands for no limit
+	most  int // of a whole number; 0 = any
 
 	executed bool // it names a program that is run
 }
@@ -39,6 +38,7 @@ const (
 	Live           Class = "live"            // taken over at once
 	RestartService Class = "restart-service" // the service that uses it starts anew by itself
 	RestartProcess Class = "restart-process" // fastxd has to be restarted
+	Environment    Class = "environment"     // no file says it, so no change of a file changes it
 )
 
 // Scope says where an environment key may be set.
@@ -50,6 +50,7 @@ const (
 	ScopeNode                  // not in the shared fastx.env: every node has its own value
 	ScopeNodeHint              // as ScopeNode, but only a warning
 	ScopeBefore                // what is needed to find the files; not in the shared fastx.env
+	ScopeProcess               // what is needed to find the node file; in the process environment alone
 )
 
 // binding puts a parsed value into the part of the Config that a file describes.
@@ -78,7 +79,7 @@ var table = complete(slices.Concat(envSettings(), transporterSettings(), appSett
 func complete(settings []Setting) []Setting {
 	for i := range settings {
 		s := &settings[i]
-		s.Acted = s.into != nil && !s.early || s.Scope == ScopeBefore
+		s.Acted = s.into != nil || s.Scope == ScopeBefore || s.Scope == ScopeProcess
 		if s.Reload == "" {
 			s.Reload = Live
 		}

@@ -66,7 +66,7 @@ func (l *loader) checkLogo(doc *syntax.Doc, name string) {
 
 // checkLook warns of a file that the theme names and that cannot be used.
 func (l *loader) checkLook(doc *syntax.Doc, key, name string) (fileset.File, bool) {
-	if name == "" || l.in.Alone {
+	if name == "" || l.away() {
 		return fileset.File{}, false
 	}
 	f, ok := l.in.Set.Lookup(name)

@@ -32,7 +32,7 @@ func (l *loader) transporter() {
 
 // ownSecret checks the file that FX_TRANSPORTER_SECRET names.
 func (l *loader) ownSecret(name string) {
-	if l.in.Alone {
+	if l.away() {
 		return
 	}
 	if f, ok := l.in.Set.Lookup(name); !ok || f.Err != nil {

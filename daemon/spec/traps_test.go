@@ -13,7 +13,7 @@ import (
 )
 
 // sharedVar is a machine on which /var/fastx is mounted from elsewhere.
-var sharedVar = &Machine{Mounts: []Mount{{"/", "ext4"}, {"/var/fastx", "nfs4"}}}
+var sharedVar = &Machine{Mounts: fileset.Mounts{{Dir: "/", Type: "ext4"}, {Dir: "/var/fastx", Type: "nfs4"}}}
 
 const nodeFile = "/etc/default/fastx4"
 
@@ -104,12 +104,28 @@ func traps(t *testing.T) map[string]trap {
 		"a server's clear secret that everyone reads": {
 			bad: files(conf, open), good: files(conf, users(publicA)), change: mode(conf, fileset.File{Mode: 0o644}),
 			want: "nats-server.conf: holds a secret in the clear and can be read or changed by everyone; run chmod o-rwx nats-server.conf, or use nkeys, of which only the public half stands here"},
+		"a server's private key that everyone reads": {
+			bad:    files(conf, "tls { cert_file: /etc/ssl/t.pem, key_file: /etc/ssl/t.key }\n"+open, "/etc/ssl/t.key", "a key"),
+			good:   files(conf, "tls { cert_file: /etc/ssl/t.pem, key_file: /etc/ssl/t.key }\n"+open, "/etc/ssl/t.key", "a key"),
+			change: mode("/etc/ssl/t.key", fileset.File{Mode: 0o644}),
+			want:   "/etc/ssl/t.key: holds a private key and can be read or changed by everyone; run chmod o-rwx /etc/ssl/t.key"},
+		"a private key of routes that everyone changes": {
+			bad:    files(conf, "authorization { token: longrandom }\ncluster { name: x, host: localhost, tls { cert_file: /etc/ssl/t.pem, key_file: /etc/ssl/../ssl/t.key } }\n", "/etc/ssl/t.key", "a key"),
+			good:   files(conf, "authorization { token: longrandom }\ncluster { name: x, host: localhost, tls { cert_file: /etc/ssl/t.pem, key_file: /etc/ssl/t.key } }\n", "/etc/ssl/t.key", "a key"),
+			change: mode("/etc/ssl/t.key", fileset.File{Mode: 0o602, UID: 7, GID: 7}),
+			want:   "/etc/ssl/t.key: holds a private key and can be read or changed by everyone; run chmod o-rwx /etc/ssl/t.key"},
 		"LOCAL inside a shared VAR": {
 			bad:  files(nodeFile, "SERVICES=launcher\nFX_LOCAL_DIR=/var/fastx/local\n"),
 			good: files(nodeFile, "SERVICES=launcher\nFX_LOCAL_DIR=/var/lib/fastx-local\n"),
 			want: "/etc/default/fastx4:2:1: FX_LOCAL_DIR: /var/fastx/local lies inside FX_VAR_DIR, which nodes share; move it to a directory of this node, such as /var/lib/fastx-local"},
 		"TEMP on a network mount": {
 			bad: files(nodeFile, "FX_TEMP_DIR=/var/fastx/tmp\n"), good: files(nodeFile, "FX_TEMP_DIR=/tmp\n"),
+			want: "/etc/default/fastx4:1:1: warning: FX_TEMP_DIR: /var/fastx/tmp lies on a network mount (nfs4), and nodes that share it get into each other's way; name a directory of this machine, such as /tmp"},
+		"RUN on a network mount": {
+			bad: files(nodeFile, "FX_RUN_DIR=/var/fastx/run\n"), good: files(nodeFile, "FX_RUN_DIR=/run/fastx\n"),
+			want: "/etc/default/fastx4:1:1: warning: FX_RUN_DIR: /var/fastx/run lies on a network mount (nfs4), and nodes that share it get into each other's way; name a directory of this machine, such as /run/fastx"},
+		"RUN in a TEMP on a network mount, which is told once": {
+			bad: files(nodeFile, "FX_TEMP_DIR=/var/fastx/tmp\nFX_RUN_DIR=/var/fastx/tmp/fx-0\n"), good: files(nodeFile, "FX_RUN_DIR=/tmp/fx-0\n"),
 			want: "/etc/default/fastx4:1:1: warning: FX_TEMP_DIR: /var/fastx/tmp lies on a network mount (nfs4), and nodes that share it get into each other's way; name a directory of this machine, such as /tmp"},
 		"SERVICES for all nodes": {
 			bad: files("fastx.env", "# all\nSERVICES=webserver\n"), good: files(nodeFile, "# all\nSERVICES=webserver\n"),
@@ -129,14 +145,18 @@ func traps(t *testing.T) map[string]trap {
 		"routes without credentials": {
 			bad:  files(conf, "authorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s }\n  routes = [\n    nats://b:6222\n  ]\n}\n"),
 			good: files(conf, "authorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s }\n  routes = [\n    nats://r:s@b:6222\n  ]\n}\n"),
-			want: "nats-server.conf:4:5: warning: cluster.routes: the route shows no user and password, and the cluster block asks for them; write nats://USER:PASSWORD@HOST:PORT"},
+			want: "nats-server.conf:4:5: warning: cluster.routes[0]: the route shows no user and password, and the cluster block asks for them; write nats://USER:PASSWORD@HOST:PORT"},
 		"routes that anyone may open": {
 			bad:  files(conf, "authorization { token: longrandom }\ncluster { name: x, port: 6222 }\n"),
 			good: files(conf, "authorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s } }\n"),
 			want: "nats-server.conf:2:1: warning: cluster: whoever reaches the cluster port joins the cluster and sees everything; add authorization { user, password } to the cluster block"},
+		"a certificate that depends on where one starts": {
+			bad:  files(conf, open+"leafnodes { tls { cert_file: /a,\n  key_file: b } }\n"),
+			good: files(conf, open+"leafnodes { tls { cert_file: /a,\n  key_file: /b } }\n"),
+			want: "nats-server.conf:4:3: warning: leafnodes.tls.key_file: \"b\" depends on the directory that the transporter is started in; write the whole path from / on; fastxd transporter wants it"},
 		"TLS for clients and not for routes": {
-			bad:  files(conf, "tls { cert_file: a, key_file: b }\nauthorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s } }\n"),
-			good: files(conf, "tls { cert_file: a, key_file: b }\nauthorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s }, tls { cert_file: a, key_file: b } }\n"),
+			bad:  files(conf, "tls { cert_file: /a, key_file: /b }\nauthorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s } }\n"),
+			good: files(conf, "tls { cert_file: /a, key_file: /b }\nauthorization { token: longrandom }\ncluster { name: x, port: 6222, authorization { user: r, password: s }, tls { cert_file: /a, key_file: /b } }\n"),
 			want: "nats-server.conf:3:1: warning: cluster: clients connect over TLS, and what they say goes on to the other servers in the clear; add tls { cert_file, key_file, ca_file, verify: true } to the cluster block"},
 		"a token that does not open": {
 			bad: files(ini, "[transporter]\ntoken = another\n", conf, open), good: files(ini, "[transporter]\ntoken = longrandom\n", conf, open),
@@ -214,6 +234,9 @@ func TestProgramsThatAreRunBelongToRoot(t *testing.T) {
 		"everyone writes":                {func(f *fileset.File) { f.Mode = 0o777 }, `everyone can change "/opt/site/balance.sh"`},
 		"a directory of the daemon's":    {func(f *fileset.File) { f.Above[2].UID = 990 }, `"/opt/site" belongs to user 990 and not to root`},
 		"a directory for everyone":       {func(f *fileset.File) { f.Above[1].Mode = 0o777 }, `everyone can change "/opt"`},
+		"one that nobody can write to":   {func(f *fileset.File) { f.Above[1].Mode, f.Above[1].ReadOnly = 0o777, true }, ""},
+		"the daemon's own on a read-only mount": {func(f *fileset.File) { f.Above[2].UID, f.Above[2].ReadOnly = 990, true },
+			`"/opt/site" belongs to user 990 and not to root`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -276,25 +299,10 @@ func TestAFileAlone(t *testing.T) {
 	}
 }
 
-func TestMounts(t *testing.T) {
+func TestLocalMayBeAMountWithinASharedVar(t *testing.T) {
 	t.Parallel()
-	m := &Machine{Mounts: ParseMounts([]byte(`22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-30 22 0:40 / /srv/with\040space rw - nfs4 server:/export rw
-31 22 0:41 /sub /srv/with\040space/local rw - xfs /dev/sdb rw
-32 22 0:42 / /home rw - autofs /etc/auto.home rw
-33 22 0:43 / /home rw - fuse.sshfs host:/home rw
-34 22 0:44 / /fuse rw - fuse.bindfs /x rw
-broken
-`))}
-	for dir, want := range map[string]bool{
-		"/": false, "/srv": false, "/srv/with space": true, "/srv/with space/deep": true, "/srv/with spaces": false,
-		"/srv/with space/local/x": false, "/home/ada": true, "/fuse": false,
-	} {
-		if m.Shared(dir) != want {
-			t.Errorf("%s lies on %+v, shared is %t", dir, m.On(dir), !want)
-		}
-	}
-	dirs := Dirs{Config: "/etc", Var: "/srv/with space", Local: "/srv/with space/local", Temp: "/tmp", Run: "/run"}
+	m := &Machine{Mounts: fileset.Mounts{{Dir: "/", Type: "ext4"}, {Dir: "/srv", Type: "nfs4"}, {Dir: "/srv/local", Type: "xfs"}}}
+	dirs := Dirs{Config: "/etc", Var: "/srv", Local: "/srv/local", Temp: "/tmp", Run: "/run"}
 	if problems := CheckDirs(dirs, m); len(problems) > 0 {
 		t.Errorf("a LOCAL that is mounted within VAR: %s", problems.Text())
 	}

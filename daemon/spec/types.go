@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -48,6 +49,14 @@ const (
 type fault struct{ summary, remedy string }
 
 func (f *fault) Error() string { return f.summary + "; " + f.remedy }
+
+// Fault takes what Setting.Check, CheckHash or CheckUserName returned apart: what is wrong, and what to do.
+func Fault(err error) (summary, remedy string) {
+	if f, ok := errors.AsType[*fault](err); ok {
+		return f.summary, f.remedy
+	}
+	return err.Error(), ""
+}
 
 func faultf(remedy, format string, args ...any) *fault {
 	return &fault{fmt.Sprintf(format, args...), remedy}
@@ -303,6 +312,8 @@ func checkSecret(t Type, v string) *fault {
 		return faultf("write the seed, which begins with SU", "holds a public key")
 	case t == TypeSeed && !seed.MatchString(v):
 		return faultf("write the whole seed: SU and 56 more capital letters or digits", "is not an nkey seed of a user")
+	case t == TypeSeed && PublicKey(v) == "":
+		return faultf("copy the whole seed once more", "is mistyped: its checksum does not fit")
 	}
 	return nil
 }

@@ -11,12 +11,6 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
 )
 
-// restarts are the settings besides the directories that only a restart brings into force, and why.
-var restarts = map[string]string{
-	"FX_NODE_FILE": "it says which file is read before all others, and no file can change it",
-	"FX_NODE_NAME": "the name is the process's identity: sessions, heartbeats and orders carry it",
-}
-
 // wrongs says what a row of the table lacks.
 func (s Setting) wrongs() []string {
 	var out []string
@@ -27,9 +21,10 @@ func (s Setting) wrongs() []string {
 	}
 	dir := strings.HasPrefix(s.Key, "FX_") && strings.HasSuffix(s.Key, "_DIR")
 	when(!sentenceText.MatchString(s.Doc), "the documentation is no sentence")
-	when(!slices.Contains([]Class{Live, RestartService, RestartProcess}, s.Reload), "it has no reload class")
-	when(s.Reload == RestartProcess && !dir && restarts[s.Key] == "", "only directories may need a restart of the process")
+	when(!slices.Contains([]Class{Live, RestartService, RestartProcess, Environment}, s.Reload), "it has no reload class")
+	when(s.Reload == RestartProcess && !dir, "only directories may need a restart of the process")
 	when(dir && s.Reload != RestartProcess, "a directory cannot change while the process runs")
+	when((s.Reload == Environment) != (s.Scope == ScopeProcess), "what no file says changes with no file")
 	when(s.Default != "" && s.Check(s.split(s.Default)...) != nil, "its default is refused")
 	when(s.Secret && s.Default != "", "a secret has a default")
 	when(s.Key == "" || strings.ContainsAny(s.Key, " =[]#;"), "its key cannot be written")
@@ -68,6 +63,7 @@ func TestEveryRowIsWhole(t *testing.T) {
 		"reload class":    func(s *Setting) { s.Reload = "" },
 		"only directorie": func(s *Setting) { s.Reload = RestartProcess },
 		"a directory can": func(s *Setting) { s.Key = "FX_NEW_DIR" },
+		"what no file sa": func(s *Setting) { s.Reload = Environment },
 		"default is refu": func(s *Setting) { s.Default = "one" },
 		"has a default":   func(s *Setting) { s.Secret = true },
 		"key cannot":      func(s *Setting) { s.Key = "FX NEW" },

@@ -37,6 +37,8 @@ test   apt  vi                                  vim-tiny
 test   apt  lintian                             lintian
 test   apt  rpm                                 rpm
 test   apt  rpmlint                             rpmlint
+test   apt  /usr/bin/ansible-playbook           ansible-core
+test   apt  /usr/bin/puppet                     puppet-agent
 run    dnf  Xvnc                                tigervnc-server-minimal
 run    dnf  xauth                               xorg-x11-xauth
 run    dnf  xterm                               xterm
@@ -62,7 +64,9 @@ test   dnf  git                                 git
 test   dnf  rsync                               rsync
 test   dnf  vi                                  vim-minimal
 test   dnf  rpm                                 rpm
-test   dnf  rpmlint                             rpmlint'
+test   dnf  rpmlint                             rpmlint
+test   dnf  /usr/bin/ansible-playbook           ansible-core
+test   dnf  /usr/bin/puppet                     puppet'
 
 dry_run=
 if [[ ${1:-} == --dry-run ]]; then dry_run=1; shift; fi

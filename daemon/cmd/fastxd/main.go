@@ -13,7 +13,6 @@ import (
 
 	sdnotify "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/fastx-kit/fastx-kit/daemon"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/manpages"
@@ -33,20 +32,7 @@ func main() {
 	}
 }
 
-// directories are the flags; each says the same as the variable of its name.
-var directories = []struct{ flag, variable, usage string }{
-	{"config-dir", "FX_CONFIG_DIR", "the shared configuration (default /etc/fastx)"},
-	{"var-dir", "FX_VAR_DIR", "shared data that the cluster writes (default /var/fastx)"},
-	{"local-dir", "FX_LOCAL_DIR", "this node's own data, never shared (default /var/fastx/local)"},
-	{"temp-dir", "FX_TEMP_DIR", "temporary files, never on a network mount (default /tmp)"},
-	{"run-dir", "FX_RUN_DIR", "sockets (default /run/fastx, else FX_TEMP_DIR/fx-UID)"},
-	{"node-file", "FX_NODE_FILE", "this node's own settings (default /etc/default/fastx4)"},
-	{"listen", "FX_LISTEN", "where the webserver listens, HOST:PORT (default :3300)"},
-	{"novnc-dir", "FX_NOVNC_DIR", "the distribution's noVNC (default /usr/share/novnc)"},
-}
-
 func command(env map[string]string, stdout, stderr io.Writer) *cobra.Command {
-	values := make([]string, len(directories))
 	cmd := &cobra.Command{
 		Use:   "fastxd",
 		Short: "Run a node of a display cluster",
@@ -58,46 +44,44 @@ of its name (--config-dir is FX_CONFIG_DIR) and wins over it.
 
 When the webserver is up, fastxd prints its URL, and nothing else, to standard output;
 the log goes to standard error. SIGHUP looks at the files at once. Sessions live on
-when fastxd ends, however it ends, and are found again when it starts.`,
+when fastxd ends, however it ends, and are found again when it starts.
+
+fastxd transporter runs a transporter node instead, over which the nodes of a cluster talk.`,
 		Example: `  fastxctl init ./config
-  fastxd --config-dir ./config --var-dir ./var --local-dir ./local --run-dir /tmp/fx`,
+  fastxd --config-dir ./config --var-dir ./var --local-dir ./local --run-dir /tmp/fx
+  fastxd transporter -c /etc/fastx/nats-server.conf`,
 		Version: version, Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	for i, d := range directories {
-		cmd.Flags().StringVar(&values[i], d.flag, "", d.usage)
-	}
-	cmd.Flags().SetNormalizeFunc(sameName)
-	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.AddCommand(manpages.Command("8", version))
+	fold := directoryFlags(cmd, env)
 	cmd.SetOut(stdout)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		for i, d := range directories {
-			if cmd.Flags().Changed(d.flag) {
-				env[d.variable] = values[i]
-			}
-		}
+		fold()
 		return run(cmd.Context(), env, stdout, stderr)
 	}
+	cmd.AddCommand(transporterCommand(env, stdout, stderr), manpages.Command("8", version))
 	return cmd
 }
 
-// sameName lets every flag be written as its variable too: --FX_CONFIG_DIR is --config-dir.
-func sameName(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-	name = strings.TrimPrefix(strings.ToLower(name), "fx_")
-	return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
-}
-
 func run(ctx context.Context, env map[string]string, stdout, stderr io.Writer) error {
-	hangUp := make(chan os.Signal, 1)
-	signal.Notify(hangUp, syscall.SIGHUP)
 	return daemon.Run(ctx, daemon.Options{
 		Environ:  env,
 		Version:  version,
 		Logs:     daemon.NewLogs(stderr),
 		Announce: func(url string) { fmt.Fprintln(stdout, url) },
-		Notify:   func(state string) { _, _ = sdnotify.SdNotify(false, state) },
-		HangUp:   hangUp,
+		Notify:   notify,
+		HangUp:   hangUps(),
 	})
+}
+
+// notify tells systemd, where that has started us.
+func notify(state string) { _, _ = sdnotify.SdNotify(false, state) }
+
+// hangUps are the SIGHUPs that come.
+func hangUps() <-chan os.Signal {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	return c
 }
 
 func environ(list []string) map[string]string {

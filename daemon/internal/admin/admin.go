@@ -46,16 +46,24 @@ const SocketName = "admin.sock"
 // MaxSocketPath is the longest path a Unix socket can have, in bytes.
 const MaxSocketPath = 107
 
+// TransporterSocket is the name of that of fastxd transporter, which answers only what an Engine can.
+const TransporterSocket = "transporter.sock"
+
 // SocketPath returns where the daemon with this FX_RUN_DIR listens.
 func SocketPath(runDir string) string { return filepath.Join(runDir, SocketName) }
 
-// Backend is the node as the admin socket needs it. An *Error it returns reaches
-// the client whole, any other error as code "internal".
-type Backend interface {
+// Engine is what every program with an admin socket can be asked: how it is, and to look at its files. An *Error
+// it returns reaches the client whole, any other error as code "internal".
+type Engine interface {
 	// Status says how this node is. It answers even while the cluster is out of reach.
 	Status(ctx context.Context) (Status, error)
 	// Reload looks at the files now and returns when the outcome is settled.
 	Reload(ctx context.Context, origin string) (ReloadReport, error)
+}
+
+// Backend is a node as its admin socket needs it.
+type Backend interface {
+	Engine
 	// History lists this node's generations before one, newest first; before 0 begins at the newest.
 	History(ctx context.Context, before, limit int) (History, error)
 	// Generation shows one of them with its files.
@@ -111,7 +119,7 @@ type ConfigStatus struct {
 
 // ReloadRequest asks a node to look at its files now.
 type ReloadRequest struct {
-	Origin string `json:"origin"` // who asked, for the history; "" becomes "reload"
+	Origin string `json:"origin"` // who asked, for the history; "" becomes "unknown"
 	Wait   bool   `json:"wait"`   // answer when the outcome is settled
 }
 

@@ -69,7 +69,7 @@ func (s *Server) configRoutes(mux *http.ServeMux) {
 		if err != nil {
 			return nil, err
 		}
-		h, err := s.o.Backend.History(r.Context(), before, limit)
+		h, err := s.node.History(r.Context(), before, limit)
 		h.Generations = listed(h.Generations)
 		return h, err
 	}))
@@ -78,7 +78,7 @@ func (s *Server) configRoutes(mux *http.ServeMux) {
 		if err != nil {
 			return nil, err
 		}
-		return s.o.Backend.Generation(r.Context(), n)
+		return s.node.Generation(r.Context(), n)
 	}))
 	mux.Handle("POST /v1/config/{generation}/rollback", answer(http.StatusOK, s.rollback))
 	mux.Handle("GET /v1/config/diff", answer(http.StatusOK, func(r *http.Request) (any, error) {
@@ -90,7 +90,7 @@ func (s *Server) configRoutes(mux *http.ServeMux) {
 		if err != nil {
 			return nil, err
 		}
-		files, err := s.o.Backend.Diff(r.Context(), from, to)
+		files, err := s.node.Diff(r.Context(), from, to)
 		return diffReply{listed(files)}, err
 	}))
 }

@@ -37,7 +37,7 @@ func (s *Server) rollback(r *http.Request) (any, error) {
 		req.Origin, _ = s.actingUser(r) // a uid without a name goes unnamed
 	}
 	req.Generation = n
-	return s.o.Backend.Rollback(r.Context(), req)
+	return s.node.Rollback(r.Context(), req)
 }
 
 // Rollback has the node write the files of a generation back, or say what that would do.

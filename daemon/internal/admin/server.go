@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -22,8 +24,9 @@ const userHeader = "Fastx-User"
 
 // Options say where a Server listens and whom it serves.
 type Options struct {
-	RunDir  string // FX_RUN_DIR; must exist
-	Backend Backend
+	RunDir  string       // FX_RUN_DIR; must exist
+	Socket  string       // the socket's name in it; "" = SocketName
+	Backend Engine       // one that is no Backend has no cluster and no history to be asked for
 	Metrics http.Handler // answers GET /metrics; nil = nothing does
 	Log     *slog.Logger
 	// LoginName turns a peer's uid into a login name; nil reads /etc/passwd.
@@ -33,6 +36,7 @@ type Options struct {
 // Server answers on the admin socket.
 type Server struct {
 	o       Options
+	node    Backend
 	uid     uint32 // beside root, the one account that is let in
 	peer    func(net.Conn) (Peer, error)
 	ln      net.Listener
@@ -47,7 +51,7 @@ type Server struct {
 func Start(o Options) (*Server, error) { return start(o, ownUID(), peerOf) }
 
 func start(o Options, uid uint32, peer func(net.Conn) (Peer, error)) (*Server, error) {
-	ln, err := listen(SocketPath(o.RunDir))
+	ln, err := listen(filepath.Join(o.RunDir, cmp.Or(o.Socket, SocketName)))
 	if err != nil {
 		return nil, fmt.Errorf("admin socket: %w", err)
 	}
@@ -55,7 +59,8 @@ func start(o Options, uid uint32, peer func(net.Conn) (Peer, error)) (*Server, e
 		o.LoginName = loginName
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &Server{o: o, uid: uid, peer: peer, ln: ln, ctx: ctx, cancel: cancel}
+	node, _ := o.Backend.(Backend)
+	s := &Server{o: o, node: node, uid: uid, peer: peer, ln: ln, ctx: ctx, cancel: cancel}
 	s.http = &http.Server{
 		Handler:           s.admit(s.routes()),
 		ConnContext:       s.withPeer,
@@ -98,6 +103,22 @@ func (s *Server) routes() http.Handler {
 		return s.o.Backend.Status(r.Context())
 	}))
 	mux.HandleFunc("POST /v1/reload", s.reload)
+	if s.o.Metrics != nil {
+		mux.Handle("GET /metrics", s.o.Metrics)
+	}
+	if s.node != nil {
+		s.clusterRoutes(mux)
+		s.configRoutes(mux)
+		s.administerRoutes(mux)
+	}
+	mux.Handle("/", answer(http.StatusOK, func(r *http.Request) (any, error) {
+		return nil, &Error{Code: "not_found", Message: "this fastxd has no call " + r.Method + " " + r.URL.Path + "; are fastxctl and fastxd of one version?"}
+	}))
+	return mux
+}
+
+// clusterRoutes are what a node asks the cluster for.
+func (s *Server) clusterRoutes(mux *http.ServeMux) {
 	mux.Handle("GET /v1/nodes", s.cluster(http.StatusOK, func(r *http.Request, c Cluster) (any, error) {
 		nodes, err := c.Nodes(r.Context())
 		return nodesReply{listed(nodes)}, err
@@ -126,15 +147,6 @@ func (s *Server) routes() http.Handler {
 		defer cancel()
 		return c.Terminate(ctx, r.PathValue("id"))
 	}))
-	if s.o.Metrics != nil {
-		mux.Handle("GET /metrics", s.o.Metrics)
-	}
-	s.configRoutes(mux)
-	s.administerRoutes(mux)
-	mux.Handle("/", answer(http.StatusOK, func(r *http.Request) (any, error) {
-		return nil, &Error{Code: "not_found", Message: "this fastxd has no call " + r.Method + " " + r.URL.Path + "; are fastxctl and fastxd of one version?"}
-	}))
-	return mux
 }
 
 // cluster answers with what f gets from the cluster as the acting user.
@@ -144,7 +156,7 @@ func (s *Server) cluster(status int, f func(*http.Request, Cluster) (any, error)
 		if err != nil {
 			return nil, err
 		}
-		return f(r, s.o.Backend.As(name))
+		return f(r, s.node.As(name))
 	})
 }
 
@@ -167,9 +179,6 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 	if err := readJSON(r, &req); err != nil {
 		writeError(w, err)
 		return
-	}
-	if req.Origin == "" {
-		req.Origin = "reload"
 	}
 	if req.Wait {
 		answer(http.StatusOK, func(r *http.Request) (any, error) {

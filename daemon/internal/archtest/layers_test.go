@@ -66,7 +66,8 @@ var layers = map[string]reasons{
 		"github.com/fsnotify/fsnotify": "events hint when to look; nobody else watches",
 	},
 	"daemon/internal/machine": {
-		"daemon/spec": "it finds out what a check has to know of the machine",
+		"daemon/fileset": "what is mounted decides who can change files",
+		"daemon/spec":    "it finds out what a check has to know of the machine",
 	},
 	"daemon/internal/generation": {
 		"daemon/diag":     "a rejected set is told by its diagnostics",
@@ -195,10 +196,12 @@ var layers = map[string]reasons{
 		"daemon/fileset":             "it reads and writes sets",
 		"daemon/internal/admin":      "it asks the daemon",
 		"daemon/internal/machine":    "check judges the directories of the machine it runs on",
+		"daemon/natsconf":            "secret new writes nats-server.conf",
 		"daemon/render":              "init writes what it renders",
 		"daemon/spec":                "check loads what is there",
 		"daemon/internal/manpages":   "the packages get their pages from the commands",
 		"daemon/internal/manual":     "schema prints what it makes",
+		"github.com/nats-io/nkeys":   "secret new makes keys",
 		"github.com/spf13/cobra":     "commands, help and completion",
 		"golang.org/x/crypto/bcrypt": "init hashes the first password",
 
@@ -224,6 +227,7 @@ var layers = map[string]reasons{
 		"daemon/internal/user":        "a component",
 		"daemon/internal/watch":       "the watcher",
 		"daemon/internal/webserver":   "a component",
+		"daemon/natsconf":             "the certificates that a transporter needs",
 		"daemon/render":               "loglevel.ini is edited",
 		"daemon/spec":                 "what the files mean",
 		"golang.org/x/sys/unix":       "the clock that systemd reads",

@@ -42,6 +42,7 @@ type checked struct {
 
 type checkOptions struct {
 	strict   bool
+	checkout bool
 	nodeFile string
 	account  string
 	format   string
@@ -71,6 +72,10 @@ is then judged only with --dir, as if it replaced the one in DIR; so is what it 
 to them. NAME is relative to the directory, or absolute; /etc/default/fastx4, or what
 --node-file names, is the node file.
 
+With --checkout the files are for other machines than this one, as those of a repository
+are in a pipeline: their modes and owners, which git does not keep, are not judged, and
+neither are certificates, scripts and other files elsewhere that they name.
+
 The directories of a node, such as FX_LOCAL_DIR, are judged with --node-file, by what is
 mounted on this machine.
 
@@ -78,10 +83,10 @@ mounted on this machine.
 true, as it is in every workflow.
 
 Exit codes: 0 no errors, though maybe warnings; 1 the problems could not be printed; 2
-errors, with --strict also warnings, or nothing to judge: wrong usage, or a directory
-or file that cannot be read.`,
+errors, with --strict also warnings, or nothing to judge: wrong usage, a directory or
+file that cannot be read, or a directory that holds no configuration.`,
 		Example: `  fastxctl check /etc/fastx
-  fastxctl check --strict run/config
+  fastxctl check --strict --checkout config
   fastxctl check --node-file /etc/default/fastx4 /etc/fastx
   fastxctl check run/config/apps/xterm.ini
   fastxctl check --as apps/xterm.ini /tmp/ansible.x83k
@@ -92,6 +97,7 @@ or file that cannot be read.`,
 	a.jsonFlag(c)
 	f := c.Flags()
 	f.BoolVar(&o.strict, "strict", false, "treat warnings as errors")
+	f.BoolVar(&o.checkout, "checkout", false, "the files are for other machines: judge no modes, owners and files elsewhere")
 	f.StringVar(&o.nodeFile, "node-file", "", "check this node `file` (FX_NODE_FILE) along with DIR")
 	f.StringVar(&o.account, "daemon-user", "", "the `account` that fastxd runs as (default: DIR's owner, or fastx if that is root)")
 	f.StringVar(&o.format, "format", "", "`form` of the output: text, json or github")
@@ -177,6 +183,9 @@ func (a *app) judgeTree(dir string, o checkOptions) (diag.List, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := holdsFiles(dir, in.Set); err != nil {
+		return nil, err
+	}
 	_, problems := spec.Load(in)
 	return openable(dir, problems), nil
 }
@@ -187,7 +196,10 @@ func (a *app) judgeArg(arg string, o checkOptions) (diag.List, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.IsDir() {
+	switch {
+	case info.IsDir() && o.dir != "":
+		return nil, usage("--dir is for a FILE, and %s is a directory", arg)
+	case info.IsDir():
 		return a.judgeTree(arg, o)
 	}
 	at, err := a.spotOf(arg, o)
@@ -347,13 +359,25 @@ func (a *app) input(dir string, o checkOptions, with *fileset.File) (spec.Input,
 		}
 		extra = []string{in.NodeFile}
 	}
+	in.Away = o.checkout
 	if err := readAll(&in, dir, extra, with); err != nil {
 		return spec.Input{}, err
 	}
-	if o.nodeFile != "" {
+	if o.checkout {
+		in.Set = private(in)
+	} else if o.nodeFile != "" {
 		err = a.machine(&in)
 	}
 	return in, err
+}
+
+// private is the set with the daemon as the owner of every file, and nobody else who can read it.
+func private(in spec.Input) fileset.Set {
+	files := in.Set.Files()
+	for i := range files {
+		files[i].Mode, files[i].UID, files[i].GID = 0o600, in.DaemonUID, in.DaemonGID
+	}
+	return fileset.New(files...)
 }
 
 // machine finds the directories of the node whose file is in the set, and where they lie.
@@ -368,7 +392,7 @@ func (a *app) machine(in *spec.Input) (err error) {
 	}
 	d := spec.DirsFrom(append(layers, map[string]string{"FX_LOCAL_DIR": packagesLocal})...)
 	in.Dirs = d
-	in.Machine, err = machine.Look(cmp.Or(a.Mounts, machine.MountInfo), d.Var, d.Local, d.Temp)
+	in.Machine, err = machine.Look(cmp.Or(a.Mounts, machine.MountInfo), d.Var, d.Local, d.Temp, d.Run)
 	return err
 }
 
@@ -385,6 +409,9 @@ func readAll(in *spec.Input, dir string, extra []string, with *fileset.File) (er
 			in.Set = in.Set.With(*with)
 		}
 		known := len(extra)
+		if in.Away {
+			break
+		}
 		for _, name := range in.References() {
 			if !slices.Contains(extra, name) {
 				extra = append(extra, name)

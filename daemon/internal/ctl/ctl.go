@@ -11,6 +11,7 @@
 //	2  wrong usage, or the configuration is rejected
 //	3  reload --wait: accepted, except files with errors: they count as they last were good, or not at all
 //	4  reload --wait: accepted, but some keys wait for a restart of fastxd
+//	5  secret new: there is a secret already, or another run made it in the same moment
 package ctl
 
 import (
@@ -19,6 +20,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"strings"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/admin"
@@ -114,7 +116,11 @@ func unreachable(e *admin.UnreachableError) string {
 	if errors.Is(e, fs.ErrPermission) {
 		return fmt.Sprintf("%s is for root and the account fastxd runs as; try again with sudo", e.Socket)
 	}
-	return fmt.Sprintf("fastxd does not answer at %s; start it with systemctl start fastxd, or point --run-dir at its FX_RUN_DIR", e.Socket)
+	program, unit := "fastxd", "fastxd"
+	if filepath.Base(e.Socket) == admin.TransporterSocket {
+		program, unit = "fastxd transporter", "fastxd-transporter"
+	}
+	return fmt.Sprintf("%s does not answer at %s; start it with systemctl start %s, or point --run-dir at its FX_RUN_DIR", program, e.Socket, unit)
 }
 
 // app is one run of fastxctl: the system and the flags that several commands share.
@@ -123,6 +129,7 @@ type app struct {
 	runDir string // --run-dir
 	user   string // --user
 	json   bool   // --json
+	bus    bool   // --transporter
 }
 
 func newRoot(sys System) *cobra.Command {
@@ -134,7 +141,7 @@ func newRoot(sys System) *cobra.Command {
 machine about itself, its configurations, the cluster's nodes and its sessions.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or a rejected configuration; reload --wait
-has more.`,
+and secret new have more.`,
 		Example: `  fastxctl init run/config                    write a configuration to try things out
   fastxctl check /etc/fastx                   find every problem in one
   fastxctl fmt /etc/fastx                     write its files in one form
@@ -154,7 +161,7 @@ has more.`,
 	})
 	root.AddCommand(a.initCmd(), a.checkCmd(), a.fmtCmd(), a.statusCmd(), a.reloadCmd(), a.configCmd(), a.nodesCmd(),
 		a.sessionsCmd(), a.versionCmd(), a.completionCmd())
-	root.AddCommand(a.explainCmd(), a.schemaCmd(), manpages.Command("1", a.Version))
+	root.AddCommand(a.explainCmd(), a.schemaCmd(), a.secretCmd(), manpages.Command("1", a.Version))
 	return root
 }
 

@@ -16,8 +16,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// systemRunDir is where the packages' unit puts the sockets.
-const systemRunDir = "/run/fastx"
+// Where the packages' units put the sockets.
+const (
+	systemRunDir      = "/run/fastx"
+	systemTransporter = "/run/fastx-transporter"
+)
 
 // patience is how long a question to the daemon may take.
 const patience = 30 * time.Second
@@ -33,6 +36,11 @@ func (a *app) daemonFlags(c *cobra.Command) {
 
 func (a *app) runDirFlag(c *cobra.Command) {
 	c.Flags().StringVar(&a.runDir, "run-dir", "", "the `directory` of the daemon's sockets (default: $FX_RUN_DIR, else /run/fastx)")
+}
+
+// transporterFlag adds --transporter to what a transporter node can be asked, too.
+func (a *app) transporterFlag(c *cobra.Command) {
+	c.Flags().BoolVar(&a.bus, "transporter", false, "ask the fastxd transporter of this machine")
 }
 
 // userFlag adds --user to a command that acts in the cluster.
@@ -64,18 +72,21 @@ const longestSocket = "/s/0123456789abcdef/rfb"
 // socket finds the daemon: where it was said to be, else where the unit puts it,
 // else where a daemon without one does.
 func (a *app) socket() string {
-	own := admin.SocketPath(filepath.Join(a.tempDir(), fmt.Sprintf("fx-%d", a.UID)))
+	system, name := systemRunDir, admin.SocketName
+	if a.bus {
+		system, name = systemTransporter, admin.TransporterSocket
+	}
+	own := filepath.Join(a.tempDir(), fmt.Sprintf("fx-%d", a.UID), name)
 	if dir := a.namedRunDir(); dir != "" {
 		if len(dir+longestSocket) > admin.MaxSocketPath {
 			return own
 		}
-		return admin.SocketPath(dir)
+		return filepath.Join(dir, name)
 	}
-	system := admin.SocketPath(systemRunDir)
-	if missing(system) && !missing(own) {
-		return own
+	if unit := filepath.Join(system, name); !missing(unit) || missing(own) {
+		return unit
 	}
-	return system
+	return own
 }
 
 func (a *app) namedRunDir() string {
@@ -112,6 +123,7 @@ func (a *app) statusCmd() *cobra.Command {
 waits for, which configuration it runs, and every problem in the files it last saw.`,
 		Example: `  fastxctl status
   fastxctl status --run-dir run/run
+  fastxctl status --transporter
   fastxctl status --json | jq .config.problems`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -128,6 +140,7 @@ waits for, which configuration it runs, and every problem in the files it last s
 		},
 	}
 	a.daemonFlags(c)
+	a.transporterFlag(c)
 	return c
 }
 
@@ -183,7 +196,8 @@ value, and exits with:
 and 1 when fastxd does not answer. Without --wait it exits 0 as soon as fastxd was told.`,
 		Example: `  fastxctl reload
   fastxctl reload --wait
-  fastxctl reload --wait --timeout 2m --origin puppet`,
+  fastxctl reload --wait --timeout 2m --origin puppet
+  fastxctl reload --wait --transporter`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.ask(c, timeout, func(ctx context.Context, client *admin.Client) error {
@@ -199,9 +213,10 @@ and 1 when fastxd does not answer. Without --wait it exits 0 as soon as fastxd w
 		},
 	}
 	a.daemonFlags(c)
+	a.transporterFlag(c)
 	c.Flags().BoolVar(&wait, "wait", false, "wait for the outcome and exit with its code")
 	c.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait")
-	c.Flags().StringVar(&origin, "origin", "", "the `name` under which the history records the reload (default: $FX_ORIGIN)")
+	c.Flags().StringVar(&origin, "origin", "", "the `name` under which the history records the reload (default: $FX_ORIGIN, else unknown)")
 	return c
 }
 

@@ -31,8 +31,9 @@ func (a *app) fmtCmd() *cobra.Command {
 		Long: `fmt rewrites files in the one form that fastxctl, Terraform, Ansible and Puppet write:
 spaces, quotes, comment signs, lists and empty lines. It keeps what they mean, every
 comment and the order; sections that are opened twice are joined. It prints the name of
-each file that it rewrites. Of a DIR it takes every file that has such a form;
-nats-server.conf, pages and pictures have none.
+each file that it rewrites. Of a DIR it takes every file that has such a form; pages and
+pictures have none, and nats-server.conf, which is in nats-server's own syntax, is left
+as it is.
 
 A file is replaced whole and keeps its mode and owner; a link stays a link. A file with
 errors is left as it is, and what is wrong with it is printed.
@@ -106,13 +107,20 @@ func (a *app) leaves(arg string, o fmtOptions) ([]leaf, error) {
 	}
 	if !info.IsDir() {
 		at, known := a.locate(abs, o.nodeFile, a.roots())
-		if k, _ := spec.KindOf(at.kind); !known || !render.Formats(k) {
+		k, _ := spec.KindOf(at.kind)
+		switch {
+		case known && k.Dialect == spec.DialectNATS:
+			return nil, fmt.Errorf("%s is in nats-server's own syntax, which fmt does not rewrite; leave it as it is", arg)
+		case !known || !render.Formats(k):
 			return nil, fmt.Errorf("%s is no file that has a form; name an ini file of a configuration, fastx.env, htpasswd or a node file", arg)
 		}
 		return []leaf{{arg, at}}, nil
 	}
 	set, err := fileset.Read(arg)
 	if err != nil {
+		return nil, err
+	}
+	if err := holdsFiles(arg, set); err != nil {
 		return nil, err
 	}
 	var out []leaf

@@ -2,6 +2,7 @@ package ctl
 
 import (
 	"cmp"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -84,6 +85,15 @@ func isTree(dir string) bool {
 		}
 	}
 	return 2*known >= all
+}
+
+// holdsFiles refuses a directory that no file of a configuration was found in: it is the wrong one, or a share that is not
+// mounted, and whatever is said of it would sound like praise.
+func holdsFiles(dir string, set fileset.Set) error {
+	if slices.ContainsFunc(set.Names(), func(name string) bool { _, known := spec.KindOf(name); return known }) {
+		return nil
+	}
+	return fmt.Errorf("%s holds no file of a configuration; name the directory that fastx.env, apps and the others lie in, and look whether it is mounted", dir)
 }
 
 // knownNames are what a file of a tree can be called, for a message.

@@ -14,7 +14,7 @@ import (
 type Generation struct {
 	Number   int          // counts up on this node, over restarts too
 	Digest   string       // of the effective set, "sha256:…"
-	Origin   string       // who asked: "start", "watch", "reload", or a name given to fastxctl reload --origin
+	Origin   string       // who asked: "start", "watch", "hangup", "cluster", or a name given to fastxctl reload --origin
 	Accepted time.Time    // when
 	Config   *spec.Config // what it means
 	Set      fileset.Set  // the effective files: an object held back stands here as it last was good
@@ -25,6 +25,9 @@ type Generation struct {
 
 // OriginLastGood is the origin of a generation that runs because the files at hand are broken.
 const OriginLastGood = "last-good"
+
+// OriginUnknown is the origin of a generation that somebody asked for without saying who.
+const OriginUnknown = "unknown"
 
 // Status is what a node tells others of its configuration.
 type Status struct {

@@ -1,6 +1,7 @@
 package generation
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -110,7 +111,7 @@ func (Unchanged) outcome() {}
 func (Rejected) outcome()  {}
 func (Accepted) outcome()  {}
 
-// Offer judges a set. origin names who asked.
+// Offer judges a set. origin names who asked; "" is OriginUnknown.
 func (k *Keeper) Offer(set fileset.Set, origin string) Outcome {
 	digest := set.Digest()
 	k.candidate, k.offered = nil, ""
@@ -135,7 +136,7 @@ func (k *Keeper) Offer(set fileset.Set, origin string) Outcome {
 // last ran goes on with that generation and its number.
 func (k *Keeper) number(j judgement, origin string) *Generation {
 	gen := &Generation{
-		Number: k.last + 1, Digest: j.effective.Digest(), Origin: origin, Accepted: k.o.Now(),
+		Number: k.last + 1, Digest: j.effective.Digest(), Origin: cmp.Or(origin, OriginUnknown), Accepted: k.o.Now(),
 		Config: j.config, Set: j.effective, Problems: j.problems, HeldBack: j.heldBack(), LeftOut: j.leftOut(),
 	}
 	if k.base != nil && k.base.Config == nil && k.base.Digest == gen.Digest {

@@ -127,6 +127,17 @@ func TestAnAcceptedSetBecomesTheRunningGeneration(t *testing.T) {
 	}
 }
 
+func TestAGenerationThatNobodyPutANameToSaysSo(t *testing.T) {
+	t.Parallel()
+	k := keeper(t, t.TempDir())
+	for origin, want := range map[string]string{"": OriginUnknown, "ann": "ann"} {
+		accepted, ok := k.Offer(files("fastx.env", origin), origin).(Accepted)
+		if !ok || accepted.Candidate.Origin != want {
+			t.Errorf("asked for by %q: %+v", origin, accepted.Candidate)
+		}
+	}
+}
+
 func TestARejectedSetChangesNothingAndIsNotTriedAgain(t *testing.T) {
 	t.Parallel()
 	loads := 0

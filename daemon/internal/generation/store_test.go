@@ -42,7 +42,7 @@ func TestWhatIsStoredComesBackTheSame(t *testing.T) {
 	t.Parallel()
 	set := files("fastx.env", "1", "apps/a.ini", "", "/etc/default/fastx4", "node", "/etc/.hidden/x", "h").
 		With(fileset.File{Name: "apps/unreadable.ini", Mode: 0o600, Err: fs.ErrPermission}).
-		With(fileset.File{Name: "/opt/run.sh", Data: []byte("x"), Mode: 0o755, Above: []fileset.Dir{{Name: "/", Mode: 0o755}, {Name: "/opt", Mode: 0o775, UID: 1, GID: 2}}})
+		With(fileset.File{Name: "/opt/run.sh", Data: []byte("x"), Mode: 0o755, Above: []fileset.Dir{{Name: "/", Mode: 0o755}, {Name: "/opt", Mode: 0o775, UID: 1, GID: 2, ReadOnly: true}}})
 	s := newStore(t)
 	must(t, s.save(numbered(7, set)))
 	gen, err := s.load()

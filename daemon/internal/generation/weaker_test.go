@@ -17,8 +17,8 @@ authorization { users = [{user: "a", password: "one-of-our-own", permissions: {p
 `
 	bcryptHash = "$2y$05$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234"
 	natsTLS    = "tls { cert_file: \"/c.pem\", key_file: \"/k.pem\" }\n"
-	seedA      = "SUAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-	seedB      = "SUBAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	seedA      = "SUAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEQ"
+	seedB      = "SUAACAIBAEAQCAIBAEAQCAIBAEAQCAIBAEAQCAIBAEAQCAIBAEAQCAN7EY"
 	allLevels  = "[permissions]\ndefault = limited\n\n[admin]\nusers = ann\n\n[disabled]\nusers = mallory\ngroups = guests\n"
 )
 

@@ -18,6 +18,7 @@ package history
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -299,10 +300,7 @@ func oneLine(s string) string {
 		}
 		return r
 	}, s)
-	if s == "" {
-		return "unknown"
-	}
-	return s
+	return cmp.Or(s, generation.OriginUnknown)
 }
 
 // store stores the text of each file that differs from the one of the last commit, and the tree of all.

@@ -10,27 +10,24 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
 )
 
 // MountInfo is where Linux lists what is mounted.
 const MountInfo = "/proc/self/mountinfo"
 
-// Look reads what is mounted; mountinfo is MountInfo, or a file of that form. A directory of dirs that a
-// link leads elsewhere stands in the result as if what it leads to were mounted there. On a system
-// that has no such list nothing is known to be mounted.
+// Look reads what is mounted, and where dirs really lie; mountinfo is MountInfo, or a file of that form; "" is no
+// directory. On a system that has no such list nothing is known to be mounted.
 func Look(mountinfo string, dirs ...string) (*spec.Machine, error) {
 	text, err := os.ReadFile(mountinfo)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &spec.Machine{}, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	m := &spec.Machine{Mounts: spec.ParseMounts(text)}
+	m := &spec.Machine{Mounts: fileset.ParseMounts(text), Links: map[string]string{}}
 	for _, dir := range dirs {
-		if real := resolve(dir); real != dir {
-			m.Mounts = append(m.Mounts, spec.Mount{Dir: dir, Type: m.On(real).Type})
+		if real := resolve(dir); dir != "" && real != dir {
+			m.Links[dir] = real
 		}
 	}
 	return m, nil

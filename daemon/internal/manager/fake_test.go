@@ -57,7 +57,7 @@ func (c *cluster) manager(o Options) *Manager {
 	if o.Instance == "" {
 		o.Instance = "m1"
 	}
-	o.Conn, o.Node, o.Log = c.conn(spec.Manager, o.Instance), "front", slog.New(slog.DiscardHandler)
+	o.Conn, o.Log = c.conn(spec.Manager, o.Instance), slog.New(slog.DiscardHandler)
 	m := New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

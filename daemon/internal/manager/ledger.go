@@ -75,6 +75,11 @@ func (l *ledger) hearBeat(now time.Time, b transporter.Beat) {
 		return
 	}
 	n.beat, n.beatSeq, n.beaten, n.left = b, b.Seq, now, b.Leaving
+	for _, other := range l.nodes {
+		if n.left && other != n && !l.over(now, other) {
+			n.list.yield(other.list)
+		}
+	}
 }
 
 func launches(b transporter.Beat) bool {
@@ -89,6 +94,11 @@ func (l *ledger) hearList(now time.Time, p transporter.SessionsOf) {
 	}
 	for id := range n.list.entries {
 		l.told(id)
+	}
+	for _, other := range l.nodes {
+		if other != n && l.over(now, other) {
+			other.list.yield(n.list)
+		}
 	}
 }
 
@@ -113,6 +123,9 @@ func (l *ledger) expire(now time.Time) {
 func (l *ledger) silent(now time.Time, n *node) bool {
 	return now.Sub(n.heard) > silentAfter*l.interval
 }
+
+// over reports whether a node says nothing any more.
+func (l *ledger) over(now time.Time, n *node) bool { return n.left || l.silent(now, n) }
 
 // lost says why nothing can be known of a node's sessions; "" means that it can.
 func (l *ledger) lost(now time.Time, n *node) string {

@@ -109,6 +109,20 @@ func TestLedgerHearsSessions(t *testing.T) {
 			w.parts("n", "i", 2, "1!d")
 		}, "b d"},
 		{"two nodes", func(w *world) { w.tell("n", "i", 1, "a"); w.tell("m", "j", 1, "b") }, "a b"},
+		{"a node that goes on by another name", func(w *world) { w.tell("n", "i", 1, "a", "b"); w.leave("n", "i", 1); w.tell("m", "j", 1, "a") }, "a b=unknown"},
+		{"the new name is heard first", func(w *world) { w.tell("n", "i", 1, "a"); w.tell("m", "j", 1, "a"); w.leave("n", "i", 1) }, "a"},
+		{"a machine that was killed and comes back by another name", func(w *world) {
+			w.tell("n", "i", 1, "a=starting")
+			w.wait(silentAfter*interval + 1)
+			w.tell("m", "j", 1, "a")
+		}, "a"},
+		{"and back to its first name", func(w *world) {
+			w.tell("n", "i", 1, "a")
+			w.leave("n", "i", 1)
+			w.tell("m", "j", 1, "a")
+			w.leave("m", "j", 1)
+			w.tell("n", "k", 1, "a")
+		}, "a"},
 		{"a new instance makes the old list unknown", func(w *world) { w.tell("n", "i", 9, "a", "b=ended"); w.beat("n", "j", 1) }, "a=unknown b=ended"},
 		{"a new instance's list replaces it, whatever its number", func(w *world) { w.tell("n", "i", 9, "a", "b"); w.tell("n", "j", 1, "a") }, "a"},
 		{"a new instance's news replaces singly", func(w *world) { w.tell("n", "i", 9, "a", "b"); w.news("n", "j", 1, "a=starting") }, "a=starting b=unknown"},
@@ -197,6 +211,24 @@ func TestLedgerListsNodes(t *testing.T) {
 				w.expire(w.now)
 			}
 		})
+	}
+}
+
+// TestAnOldNameIsForgotten renames a node and back: each time nothing is left of the name it had, though its session lives.
+func TestAnOldNameIsForgotten(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	names := []string{"n", "m", "n"}
+	for i, name := range names {
+		instance := fmt.Sprint("i", i)
+		w.beat(name, instance, 1)
+		w.tell(name, instance, 1, "a")
+		w.expire(w.now)
+		s, ok := w.session(w.now, "a")
+		if list := w.list(w.now); !ok || s.Node != name || s.State != transporter.Running || len(list) != 1 || list[0].Node != name || list[0].Sessions != 1 || len(w.nodes) != 1 {
+			t.Errorf("as %s, the %d. time: %d nodes, listed %+v, session %+v", name, i, len(w.nodes), list, s)
+		}
+		w.leave(name, instance, 2)
 	}
 }
 

@@ -18,8 +18,7 @@ import (
 // Options say what a Manager works with. Conn, Instance and Log are required.
 type Options struct {
 	Conn     *transporter.Conn
-	Node     string
-	Instance string // of this process, as in the node's heartbeats
+	Instance string // new for each Manager of the cluster
 	Log      *slog.Logger
 	Now      func() time.Time // nil = time.Now
 	Interval time.Duration    // of heartbeats; 0 = 5 s

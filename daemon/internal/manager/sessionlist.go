@@ -89,6 +89,13 @@ func (l *sessionList) news(n transporter.SessionNews) bool {
 	return true
 }
 
+// yield forgets of a node that is over what another lists as its own: that is the same machine, by the name it has now.
+func (l *sessionList) yield(to sessionList) {
+	for id := range to.entries {
+		delete(l.entries, id)
+	}
+}
+
 // amend takes in what the launcher answered about a session, ahead of its news, under the
 // number that is known: whatever is told later counts more.
 func (l *sessionList) amend(s transporter.Session, gone bool) {

@@ -33,7 +33,7 @@ type class struct {
 
 func classes() []class {
 	out := []class{{spec.Live, spec.Live.Words(), "all that are not named here"}}
-	for _, c := range []spec.Class{spec.RestartService, spec.RestartProcess} {
+	for _, c := range []spec.Class{spec.RestartService, spec.RestartProcess, spec.Environment} {
 		var keys []string
 		for _, s := range spec.Settings() {
 			if s.Reload == c && s.Now == "" {
@@ -156,6 +156,7 @@ func marks() []mark {
 			func(s spec.Setting) bool { return s.Scope == spec.ScopeNodeHint }},
 		{"service", "a change " + spec.RestartService.Words(), func(s spec.Setting) bool { return s.Reload == spec.RestartService }},
 		{"restart", "a change " + spec.RestartProcess.Words(), func(s spec.Setting) bool { return s.Reload == spec.RestartProcess }},
+		{"environment", "a change " + spec.Environment.Words(), func(s spec.Setting) bool { return s.Reload == spec.Environment }},
 		{"old", "an old name, read with a warning", func(s spec.Setting) bool { return s.Now != "" }},
 		{"not yet", "this version does not act on it; it is checked, and there is a warning", func(s spec.Setting) bool {
 			k, _ := spec.KindOf(s.File)

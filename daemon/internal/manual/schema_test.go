@@ -57,12 +57,14 @@ func instance(t testing.TB, set fileset.Set) map[string]any {
 			out[f.Name] = string(f.Data)
 		}
 	}
-	files, problems := render.Parse(set)
+	files, problems := render.Parse(set, nil)
 	if problems.HasErrors() {
 		t.Fatal(problems.Err())
 	}
 	for _, f := range files {
-		out[f.Path] = f.Settings
+		if f.Settings != nil {
+			out[f.Path] = f.Settings
+		}
 	}
 	return out
 }
@@ -146,7 +148,7 @@ var values = map[spec.Type][]string{
 	spec.TypeNetworks: {"10.0.0.0/8", "::1", "fe80::1%eth0", "::ffff:10.0.0.0/104", "ten", "10.0.0.0/8 x"},
 	spec.TypeServices: {"manager", "manager, user", "socket, user", "luncher"},
 	spec.TypeNode:     {"node1", "node-1.example.com", "-node", "a b", ""},
-	spec.TypeSeed:     {"SU" + strings.Repeat("A", 56), "SU", "SEED", ""},
+	spec.TypeSeed:     {"SUAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEQ", "SU", "SEED", ""},
 	spec.TypeToken:    {"a b", "hunter2hunter2", ""},
 	spec.TypeMemory:   {"16M", "8G", "17179869184", "G", "8g", "08G", "-1"},
 	spec.TypePercent:  {"200%", "200", "0%", "%"},

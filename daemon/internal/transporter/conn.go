@@ -18,13 +18,13 @@ const drainTime = 10 * time.Second
 // Options say how one component connects.
 type Options struct {
 	Role     spec.Component // whose seed to use, and the inbox prefix
-	Node     string         // this node's name
+	Node     string         // this node's name, by which the transporter's own lists of connections call it
 	Hub      *Hub           // used when Settings names no urls
 	Settings spec.Transporter
 	Log      *slog.Logger
 }
 
-// Conn is one component's connection. It outlives the loss of the transporter and a change of settings.
+// Conn is one component's connection. It outlives the loss of the transporter and a change of settings or of the node's name.
 //
 // What stands below it is a link: one connection to one server. There is at most one
 // current link; when it is lost, run makes another, and what was served and
@@ -43,6 +43,7 @@ type Conn struct {
 
 	mu       sync.Mutex
 	dialer   *dialer
+	node     string
 	settings spec.Transporter
 	link     *link         // nil while there is none
 	changed  chan struct{} // closed when link or dialer changes
@@ -55,12 +56,12 @@ type Conn struct {
 // Open connects. That the transporter is away, or refuses, is no failure: it is tried
 // again until it works, and Err says why it does not. Settings that can never work are one.
 func Open(ctx context.Context, o Options) (*Conn, error) {
-	d, err := newDialer(o, o.Settings)
+	d, err := newDialer(o)
 	if err != nil {
 		return nil, err
 	}
 	c := &Conn{
-		o: o, log: o.Log.With("role", string(o.Role)), dialer: d, settings: o.Settings,
+		o: o, log: o.Log.With("role", string(o.Role)), dialer: d, node: o.Node, settings: o.Settings,
 		inbox: "_INBOX_" + string(o.Role) + "." + rand.Text() + ".",
 		ended: make(chan struct{}), changed: make(chan struct{}),
 		ids: newIDs(), calls: calls{byID: map[string]*pending{}},
@@ -119,10 +120,10 @@ func (c *Conn) OnReconnect(f func()) {
 	c.hooks = append(c.hooks, f)
 }
 
-// Reconfigure goes over to other settings: Prepare and Commit in one. When the new
+// Reconfigure goes over to another name of the node or other settings: Prepare and Commit in one. When the new
 // connection cannot be made, the old one stays and the error says why.
-func (c *Conn) Reconfigure(ctx context.Context, s spec.Transporter) error {
-	sw, err := c.Prepare(ctx, s)
+func (c *Conn) Reconfigure(ctx context.Context, node string, s spec.Transporter) error {
+	sw, err := c.Prepare(ctx, node, s)
 	if err != nil {
 		return err
 	}
@@ -130,25 +131,26 @@ func (c *Conn) Reconfigure(ctx context.Context, s spec.Transporter) error {
 	return nil
 }
 
-// Switch is a prepared change of settings. Exactly one of Commit and Abort is to be called, once.
+// Switch is a prepared change of name and settings. Exactly one of Commit and Abort is to be called, once.
 type Switch struct {
 	c        *Conn
 	dialer   *dialer
+	node     string
 	settings spec.Transporter
 	link     *link
 }
 
-// Prepare opens a connection with other settings beside the present one and registers
+// Prepare opens a connection with another name or other settings beside the present one and registers
 // everything there; what comes twice meanwhile is recognised by its id or sequence number.
-// Equal settings are nothing to do.
-func (c *Conn) Prepare(ctx context.Context, s spec.Transporter) (*Switch, error) {
+// The same name and equal settings are nothing to do.
+func (c *Conn) Prepare(ctx context.Context, node string, s spec.Transporter) (*Switch, error) {
 	c.mu.Lock()
-	same := reflect.DeepEqual(s, c.settings)
+	same := node == c.node && reflect.DeepEqual(s, c.settings)
 	c.mu.Unlock()
 	if same {
 		return &Switch{}, nil
 	}
-	d, err := newDialer(c.o, s)
+	d, err := newDialer(Options{Role: c.o.Role, Node: node, Hub: c.o.Hub, Settings: s})
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +162,7 @@ func (c *Conn) Prepare(ctx context.Context, s spec.Transporter) (*Switch, error)
 		l.close()
 		return nil, l.denied.err
 	}
-	return &Switch{c: c, dialer: d, settings: s, link: l}, nil
+	return &Switch{c: c, dialer: d, node: node, settings: s, link: l}, nil
 }
 
 // Commit makes the new connection the current one and drains the old.
@@ -171,7 +173,7 @@ func (s *Switch) Commit() {
 	c := s.c
 	c.mu.Lock()
 	old := c.link
-	c.dialer, c.settings, c.link = s.dialer, s.settings, nil
+	c.dialer, c.node, c.settings, c.link = s.dialer, s.node, s.settings, nil
 	c.mu.Unlock()
 	c.install(s.dialer, s.link)
 	if old != nil {

@@ -24,7 +24,7 @@ const (
 	pingInterval = 20 * time.Second // so that a peer that vanished is noticed within a minute
 )
 
-// dialer makes connections with one Settings.
+// dialer makes connections with one name and one Settings.
 type dialer struct {
 	urls    []string
 	options []nats.Option
@@ -32,7 +32,8 @@ type dialer struct {
 }
 
 // newDialer checks what can be checked without the network.
-func newDialer(o Options, s spec.Transporter) (*dialer, error) {
+func newDialer(o Options) (*dialer, error) {
+	s := o.Settings
 	d := &dialer{options: []nats.Option{
 		nats.Name(o.Node + "/" + string(o.Role)),
 		nats.Timeout(dialTimeout),

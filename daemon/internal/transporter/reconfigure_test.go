@@ -35,7 +35,7 @@ func TestReconfigureGoesOverWithEverything(t *testing.T) {
 		result <- err
 	}()
 	<-running
-	if err := c.Reconfigure(t.Context(), fresh.settings(spec.Seed{})); err != nil {
+	if err := c.Reconfigure(t.Context(), "n1", fresh.settings(spec.Seed{})); err != nil {
 		t.Fatal(err)
 	}
 	<-synced
@@ -77,7 +77,7 @@ func TestReconfigureThatFailsChangesNothing(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			before, _, _ := c.current()
-			err := c.Reconfigure(t.Context(), tt.settings)
+			err := c.Reconfigure(t.Context(), "n1", tt.settings)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "SUNKEN") {
 				t.Fatalf("got %v", err)
 			}
@@ -96,7 +96,7 @@ func TestPreparedSwitchCanBeAborted(t *testing.T) {
 	t.Parallel()
 	old, fresh := newRemote(t, server.Options{}), newRemote(t, server.Options{})
 	c := openWith(t, Options{Role: "manager", Node: "n1", Settings: old.settings(spec.Seed{})})
-	sw, err := c.Prepare(t.Context(), fresh.settings(spec.Seed{}))
+	sw, err := c.Prepare(t.Context(), "n1", fresh.settings(spec.Seed{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,11 +112,29 @@ func TestEqualSettingsKeepTheConnection(t *testing.T) {
 	r := newRemote(t, server.Options{})
 	c := openWith(t, Options{Role: "manager", Node: "n1", Settings: r.settings(spec.Seed{})})
 	before, _, _ := c.current()
-	if err := c.Reconfigure(t.Context(), r.settings(spec.Seed{})); err != nil {
+	if err := c.Reconfigure(t.Context(), "n1", r.settings(spec.Seed{})); err != nil {
 		t.Fatal(err)
 	}
 	if now, _, _ := c.current(); now != before {
 		t.Error("a connection was made for nothing")
+	}
+}
+
+// The transporter's own lists of connections are where an administrator looks for a node.
+func TestAConnectionGoesByTheNodesNewName(t *testing.T) {
+	t.Parallel()
+	r := newRemote(t, server.Options{})
+	c := openWith(t, Options{Role: "manager", Node: "n1", Settings: r.settings(spec.Seed{})})
+	serve(t, c, echo, echoBack)
+	if err := c.Reconfigure(t.Context(), "n2", r.settings(spec.Seed{})); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "one connection, by the new name", func() bool {
+		list, err := r.srv.Connz(nil)
+		return err == nil && len(list.Conns) == 1 && list.Conns[0].Name == "n2/manager"
+	})
+	if _, err := Call(t.Context(), c, echo, ping{}); err != nil {
+		t.Errorf("what was served did not move along: %v", err)
 	}
 }
 
@@ -127,7 +145,7 @@ func TestRegistrationDuringASwitch(t *testing.T) {
 	s := away.settings(spec.Seed{})
 	away.stop()
 	c := openWith(t, Options{Role: "manager", Node: "n1", Settings: s})
-	sw, err := c.Prepare(t.Context(), there.settings(spec.Seed{}))
+	sw, err := c.Prepare(t.Context(), "n1", there.settings(spec.Seed{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +164,7 @@ func TestReconfigureEndsAnAbsence(t *testing.T) {
 	away.stop()
 	c := openWith(t, Options{Role: "manager", Node: "n1", Settings: s})
 	serve(t, c, echo, echoBack)
-	if err := c.Reconfigure(t.Context(), there.settings(spec.Seed{})); err != nil {
+	if err := c.Reconfigure(t.Context(), "n1", there.settings(spec.Seed{})); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Call(t.Context(), c, echo, ping{}); err != nil {

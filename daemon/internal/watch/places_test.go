@@ -24,6 +24,13 @@ func run(t *testing.T, dir, program string, args ...string) {
 	}
 }
 
+// What configuration management is started with: its own Python and no home but the test's.
+const (
+	system  = "PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=$PWD/../.. "
+	ansible = system + "ANSIBLE_REMOTE_TEMP=$PWD/../../tmp ansible -i localhost, -c local all "
+	puppet  = system + "puppet apply --confdir $PWD/../../puppet --vardir $PWD/../../puppet --logdir $PWD/../../puppet --rundir $PWD/../../puppet"
+)
+
 // TestTheWritersOfADayAreSeen lets the programs that people and tools edit files with change one.
 func TestTheWritersOfADayAreSeen(t *testing.T) {
 	t.Parallel()
@@ -40,6 +47,9 @@ func TestTheWritersOfADayAreSeen(t *testing.T) {
 		{"vi, in place", "vi -e -s -u NONE -c 'set backupcopy=yes' -c '%s/old/new/' -c x a.ini </dev/null"},
 		{"vi, moving the old one away", "vi -e -s -u NONE -c 'set backup backupcopy=no' -c '%s/old/new/' -c x a.ini </dev/null"},
 		{"a link that is changed", "ln -sf ../../new a.ini"},
+		{"ansible", ansible + `-m copy -a "src=$PWD/../new dest=$PWD/a.ini"`},
+		{"ansible, one line of it", ansible + `-m lineinfile -a "path=$PWD/a.ini regexp=old line=new"`},
+		{"puppet", `echo "file { '$PWD/a.ini': content => \"new\n\" }" | ` + puppet},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

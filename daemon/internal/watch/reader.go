@@ -38,7 +38,7 @@ func readers(o Options) map[job]Reader {
 	if o.read != nil {
 		return map[job]Reader{thorough: o.read, glancing: o.read}
 	}
-	var known fileset.Known
+	known := fileset.Known{Only: o.Only}
 	return map[job]Reader{thorough: known.ReadDirs, glancing: known.Glance}
 }
 

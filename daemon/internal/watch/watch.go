@@ -34,6 +34,7 @@ const DefaultInterval = 5 * time.Second
 // Options are what a Watcher watches.
 type Options struct {
 	Dir      string                     // FX_CONFIG_DIR
+	Only     []string                   // the entries of Dir that count; nil = all
 	Extra    []string                   // files outside it, absolute
 	More     func(fileset.Set) []string // further files outside it, which those of a set name; nil = none
 	Interval time.Duration              // 0 = DefaultInterval
@@ -44,7 +45,7 @@ type Options struct {
 	told <-chan fsnotify.Event // the events of one who is deaf to the system's; nil = none
 }
 
-// Watcher watches a directory tree and some files outside it.
+// Watcher watches a directory tree, or a part of it, and some files outside it.
 type Watcher struct {
 	o      Options
 	out    chan fileset.Set

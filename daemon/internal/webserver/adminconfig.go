@@ -168,7 +168,7 @@ func (w *Webserver) levelGroups(nodes []transporter.Node) []levelGroup {
 			i, at[text] = len(out), len(out)
 			out = append(out, levelGroup{Writer: n.Node, Text: text})
 		}
-		out[i].add(n, w.o.Node)
+		out[i].add(n, w.node())
 	}
 	return out
 }

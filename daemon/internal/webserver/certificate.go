@@ -174,15 +174,15 @@ func generate(names []string, now time.Time) (certPEM, keyPEM []byte, err error)
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}), nil
 }
 
-// names is what a generated certificate stands for: every way to reach this machine
+// namesOf is what a generated certificate of a node stands for: every way to reach this machine
 // that the machine itself knows.
-func (w *Webserver) names() []string {
+func namesOf(node string) []string {
 	names := []string{"localhost"}
 	if host, err := os.Hostname(); err == nil {
 		names = append(names, host)
 	}
-	if isHost(w.o.Node) {
-		names = append(names, w.o.Node)
+	if isHost(node) {
+		names = append(names, node)
 	}
 	addrs, _ := net.InterfaceAddrs()
 	for _, a := range addrs {
@@ -215,7 +215,7 @@ func (w *Webserver) renewCertificate() {
 	if s == nil || s.cert == nil {
 		return
 	}
-	cert, err := loadCertificate(w.o.Dirs, s.https, w.names(), w.o.Now())
+	cert, err := loadCertificate(w.o.Dirs, s.https, namesOf(s.node), w.o.Now())
 	if err != nil {
 		w.o.Log.Warn("the certificate on disk is bad; the last good one is served", "error", err)
 		return

@@ -193,8 +193,7 @@ func TestABadCertificateRefusesTheGeneration(t *testing.T) {
 
 func TestACertificateNamesEveryWayToTheMachine(t *testing.T) {
 	t.Parallel()
-	w := prepareWorld(t, nil)
-	names := w.ws.names()
+	names := namesOf(thisNode)
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		t.Fatal(err)

@@ -44,7 +44,7 @@ func (w *Webserver) setLogLevel(rw http.ResponseWriter, r *http.Request, who *ca
 	if err := readJSON(r, &body); err != nil {
 		return err
 	}
-	node, err := nodeName(cmp.Or(body.Node, w.o.Node))
+	node, err := nodeName(cmp.Or(body.Node, w.node()))
 	if err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func (w *Webserver) look() *look {
 func (w *Webserver) looks(signedIn bool) looks {
 	l, prefix := w.look(), w.base()+"/theme/"
 	v := looks{
-		Look: l.digest, Brand: cmp.Or(l.title, w.o.Node), Sheet: prefix + l.digest + "/theme.css", Announcements: l.announcements,
+		Look: l.digest, Brand: cmp.Or(l.title, w.node()), Sheet: prefix + l.digest + "/theme.css", Announcements: l.announcements,
 		Logo: w.base() + w.page.prefix + "icon.svg", LogoType: mimeTypes[".svg"],
 	}
 	if l.logo != nil {

@@ -131,7 +131,7 @@ type messagePage struct {
 func (w *Webserver) frame(r *http.Request, title, script string, who *caller) frame {
 	f := frame{
 		words: w.page.wordsFor(r), looks: w.looks(who != nil), Title: title, Script: script, Base: w.base(), Static: w.base() + w.page.prefix,
-		Node: w.o.Node, Version: w.o.Version, Account: w.o.Account,
+		Node: w.node(), Version: w.o.Version, Account: w.o.Account,
 	}
 	if who != nil {
 		f.User, f.Level, f.CSRF, f.Nav = who.User, who.Level, who.csrf(), navigation(w.base(), r.URL.Path, who)

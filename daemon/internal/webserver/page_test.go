@@ -18,7 +18,7 @@ const nasty = `<script>alert(1)</script>"'><img src=x onerror=alert(2)>`
 // name that would be a script.
 func TestNamesAreNotMarkup(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(s *setup) { s.Node, s.Account, s.Version = nasty, nasty, nasty })
+	w := newWorld(t, func(s *setup) { s.conf.Env.NodeName, s.Account, s.Version = nasty, nasty, nasty })
 	w.fake.apps = []transporter.App{{ID: nasty, Name: nasty, Geometry: nasty, Icon: nasty}}
 	w.fake.logs = []string{nasty, "</pre>" + nasty}
 	full := transporter.Session{User: "ann", Name: nasty, App: nasty, Command: nasty, Geometry: nasty, Reason: nasty, Params: map[string]string{nasty: nasty}}
@@ -233,4 +233,20 @@ func TestWords(t *testing.T) {
 			t.Errorf("the state %s has no name of its own", s)
 		}
 	}
+}
+
+// TestARenamedNodeIsNamedOnItsPages commits another name under open connections.
+func TestARenamedNodeIsNamedOnItsPages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	events := w.events(t, "", bearer(w.login("ann")))
+	for _, name := range []string{thisNode, "renamed.example"} {
+		w.conf.Env.NodeName = name
+		w.commit()
+		if body := w.do("GET", "/", nil).want(t, 200).body; !strings.Contains(body, name) {
+			t.Errorf("the page does not name %s: %s", name, body)
+		}
+	}
+	w.tell(transporter.Session{ID: "1", User: "ann", Name: "afterwards"}, false)
+	events.wantSession("afterwards", false)
 }

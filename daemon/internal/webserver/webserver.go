@@ -34,7 +34,6 @@ const stopPatience = 5 * time.Second
 type Options struct {
 	Conn     *transporter.Conn
 	Dirs     spec.Dirs
-	Node     string
 	Version  string
 	Log      *slog.Logger
 	Announce func(url string)                   // told the URL when it can be opened, and again when it changes
@@ -72,6 +71,7 @@ var _ reload.Service = (*Webserver)(nil)
 
 // settings is what a generation means to the webserver.
 type settings struct {
+	node   string // this node's name
 	listen string
 	https  spec.HTTPS
 	cert   *certificate // nil when TLS is off
@@ -133,7 +133,7 @@ func (w *Webserver) Ready() bool { return w.running.Load() && w.front.isOpen() }
 // fails there refuses the generation while the old address goes on being served.
 func (w *Webserver) Prepare(_ context.Context, gen *generation.Generation) (reload.Change, error) {
 	next := &settings{
-		listen: gen.Config.Env.Listen, https: gen.Config.HTTPS,
+		node: gen.Config.Env.NodeName, listen: gen.Config.Env.Listen, https: gen.Config.HTTPS,
 		look: newLook(gen.Config, gen.Set), extra: gen.Config.Headers,
 	}
 	next.icons, next.iconOf = iconsOf(gen.Config)
@@ -142,7 +142,7 @@ func (w *Webserver) Prepare(_ context.Context, gen *generation.Generation) (relo
 	}
 	if next.https.Enabled {
 		var err error
-		if next.cert, err = loadCertificate(w.o.Dirs, next.https, w.names(), w.o.Now()); err != nil {
+		if next.cert, err = loadCertificate(w.o.Dirs, next.https, namesOf(next.node), w.o.Now()); err != nil {
 			return nil, err
 		}
 	}
@@ -167,6 +167,14 @@ func (w *Webserver) Prepare(_ context.Context, gen *generation.Generation) (relo
 		},
 		OnAbort: door.abort,
 	}, nil
+}
+
+// node is this node's name, "" before there is a generation.
+func (w *Webserver) node() string {
+	if s := w.settings.Load(); s != nil {
+		return s.node
+	}
+	return ""
 }
 
 // route serves a request as the generation says that is current when it comes.

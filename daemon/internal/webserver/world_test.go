@@ -106,9 +106,9 @@ func prepareWorld(t testing.TB, change func(*setup)) *world {
 	}
 	t.Cleanup(conn.Close)
 	w.dirs = shortDirs(t)
-	w.conf = spec.Config{Env: spec.Env{Listen: "127.0.0.1:0"}, HTTPS: spec.HTTPS{Enabled: true}}
+	w.conf = spec.Config{Env: spec.Env{NodeName: thisNode, Listen: "127.0.0.1:0"}, HTTPS: spec.HTTPS{Enabled: true}}
 	s := &setup{limits: usual, conf: &w.conf, Options: Options{
-		Conn: conn, Dirs: w.dirs, Node: thisNode, Version: "1.2.3", Log: logger, NoVNC: noVNC,
+		Conn: conn, Dirs: w.dirs, Version: "1.2.3", Log: logger, NoVNC: noVNC,
 		Announce: func(url string) { w.urls <- url },
 		Ready:    func() (bool, []string) { return true, nil },
 	}}
