@@ -32,7 +32,8 @@ func packageFile(dir, name, version, form string) string {
 	return filepath.Join(dir, fmt.Sprintf("%s_%s_%s.%s", name, version, runtime.GOARCH, form))
 }
 
-// TestThePackages builds them twice, has lintian and rpmlint look at them, and takes them through the life of a machine.
+// TestThePackages builds them twice, has lintian and rpmlint look at them, and takes them through the life of a
+// machine: sessions outlive an upgrade and the way back, and after a purge nothing is left.
 func TestThePackages(t *testing.T) {
 	t.Parallel()
 	first := buildPackages(t, "1.0.0")
@@ -111,9 +112,15 @@ func livePackages(t *testing.T, old, next string) {
 	m := startContainer(t)
 	before := m.files()
 	m.installPackages(old, "1.0.0")
-	m.Must("sh", "-c", fmt.Sprintf("printf '%%s\\n' '%s' | runuser -u fastx -- fastxctl init /etc/fastx --user %s --password-stdin", m.Password, m.User))
+	m.Must("sh", "-c", fmt.Sprintf("printf '%%s\\n' '%s' | runuser -u fastx -- sh -c 'fastxctl init /tmp/start --user %s --password-stdin && cp -a /tmp/start/. /etc/fastx && rm -r /tmp/start'", m.Password, m.User))
 	m.Must("fastxctl", "reload", "--wait")
 	m.AwaitReady()
+	for file, want := range map[string]string{"transporter-secret.ini": "600 fastx fastx", "nats-server.conf": "640 fastx fastx"} {
+		if got := m.Must("stat", "--format=%a %U %G", "/etc/fastx/"+file); got != want {
+			t.Errorf("%s is %s, want %s", file, got, want)
+		}
+	}
+	secret := m.Must("cat", "/etc/fastx/transporter-secret.ini", "/etc/fastx/nats-server.conf")
 	ids := m.startMany(5)
 	for _, id := range ids {
 		m.AwaitState(id, transporter.Running)
@@ -124,6 +131,9 @@ func livePackages(t *testing.T, old, next string) {
 		if out := m.Must("fastxctl", "status"); !strings.Contains(out, "fastxd         "+step.version+",") {
 			t.Errorf("after the installation of %s:\n%s", step.version, out)
 		}
+		if m.Must("cat", "/etc/fastx/transporter-secret.ini", "/etc/fastx/nats-server.conf") != secret {
+			t.Errorf("the installation of %s has touched the secret", step.version)
+		}
 		if live := m.awaitSettled(t); len(live) != len(ids) {
 			t.Errorf("%d of %d sessions live on under %s", len(live), len(ids), step.version)
 		}
@@ -132,14 +142,19 @@ func livePackages(t *testing.T, old, next string) {
 		}
 	}
 	m.Must("systemctl", "reload", "fastx4.service")
-	m.Must("dpkg", "--remove", "fastxd-compat", "fastxd", "fastxd-core")
-	if out, err := m.Exec("systemctl", "is-active", "fastxd.service"); err == nil {
-		t.Errorf("fastxd is %s after its packages are removed", out)
+	for _, unit := range []string{"fastxd.service", "fastxd-transporter.service"} {
+		if out := m.Must("systemctl", "is-enabled", unit) + m.Must("systemctl", "is-active", unit); out != "enabledactive" {
+			t.Errorf("%s is %s", unit, out)
+		}
 	}
-	m.Must("test", "-s", "/etc/fastx/htpasswd")
+	m.Must(append([]string{"dpkg", "--remove"}, packageNames...)...)
+	if out, err := m.Exec("systemctl", "is-active", "fastxd.service", "fastxd-transporter.service"); err == nil {
+		t.Errorf("the units are %s after their packages are removed", out)
+	}
+	m.Must("test", "-s", "/etc/fastx/htpasswd", "-a", "-s", "/etc/fastx/transporter-secret.ini")
 	m.Must("pkill", "-u", "fastx") // the sessions
 	m.Must("rm", "-r", "/etc/fastx", "/var/fastx")
-	m.Must("dpkg", "--purge", "fastxd-compat", "fastxd", "fastxd-core")
+	m.Must(append([]string{"dpkg", "--purge"}, packageNames...)...)
 	for file := range m.files() {
 		if !before[file] {
 			t.Errorf("%s is left behind", file)
@@ -151,7 +166,7 @@ func livePackages(t *testing.T, old, next string) {
 func (m *machine) installPackages(dir, version string) {
 	m.t.Helper()
 	args := []string{"dpkg", "--install"}
-	for _, name := range []string{"fastxd-core", "fastxd", "fastxd-compat"} {
+	for _, name := range packageNames {
 		file := "/tmp/" + name + ".deb"
 		m.copyIn(packageFile(dir, name, version, "deb"), file, "0644")
 		args = append(args, file)

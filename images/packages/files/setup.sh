@@ -17,8 +17,14 @@ fx_account() {
 		systemd-sysusers fastxd.conf && return
 	fi
 	getent group fastx >/dev/null || groupadd --system fastx
-	getent passwd fastx >/dev/null || useradd --system --gid fastx --home-dir /var/lib/fastx-local --no-create-home \
-		--comment "FastX cluster" --shell /usr/sbin/nologin fastx
+	getent passwd fastx >/dev/null || useradd --system --gid fastx --home-dir /var/lib/fastx --no-create-home \
+		--comment "FastX cluster" --shell /bin/bash fastx
+}
+
+# fx_home makes the account's home, which useradd may and systemd-sysusers does not.
+fx_home() {
+	home=$(getent passwd fastx | cut -d: -f6)
+	[ -d "$home" ] || install -d -m 0700 -o fastx -g fastx "$home" || fx_say "$home, the home of the account fastx, cannot be made"
 }
 
 # fx_mounted DIR reports whether DIR is what it is meant to be: a directory that is to be a mount and is none must not be
@@ -52,12 +58,17 @@ fx_secret() {
 	if [ -e /etc/fastx/transporter-secret.ini ] && [ -e /etc/fastx/nats-server.conf ]; then
 		return
 	fi
-	runuser -u fastx -- fastxctl secret new --config-dir /etc/fastx && return
+	code=0
+	runuser -u fastx -- fastxctl secret new --config-dir /etc/fastx || code=$?
+	case $code in
+	0 | 5) return ;; # 5: another transporter was first, and this one has its secret
+	esac
 	fx_say "the transporter has no secret yet; mend what is said above, then run: $fx_again"
 	return 1
 }
 
 fx_account
+fx_home
 fx_ok=0
 fx_directory /etc/fastx || fx_ok=1
 fx_directory /var/fastx || fx_ok=1
