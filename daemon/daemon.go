@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/fastx-kit/fastx-kit/daemon/internal/account"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/admin"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
@@ -119,7 +120,7 @@ func newNode(ctx context.Context, o Options) (*Node, error) {
 			return nil, err
 		}
 	}
-	if n.account, err = accountOf(ctx, os.Getuid()); err != nil {
+	if n.account, err = account.Lookup(account.Getent).ByUID(ctx, os.Getuid()); err != nil {
 		return nil, err
 	}
 	if home := o.Environ["HOME"]; filepath.IsAbs(home) { // as everywhere, the environment says where one is at home

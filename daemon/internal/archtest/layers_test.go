@@ -98,9 +98,7 @@ var layers = map[string]reasons{
 	},
 
 	// What the components are made of.
-	"daemon/internal/ticket": {
-		"daemon/spec": "who may hold a key file is judged as for every other secret",
-	},
+	"daemon/internal/ticket": {},
 	"daemon/internal/transporter": {
 		"daemon/diag":                              "a heartbeat carries a node's problems",
 		"daemon/internal/ticket":                   "orders are signed tickets",
@@ -118,7 +116,11 @@ var layers = map[string]reasons{
 	"daemon/internal/session/supervise": {
 		"daemon/internal/session": "the record, the lock and the protocol; nothing else, to stay small",
 	},
+	"daemon/internal/account": {
+		"daemon/internal/session": "the account a session runs as",
+	},
 	"daemon/internal/spawn": {
+		"daemon/internal/ticket":                "a session is what was ordered and signed",
 		"daemon/internal/session":               "the descriptors and limits of a supervisor",
 		"github.com/coreos/go-systemd/v22/dbus": "sessions with limits are transient services",
 		"github.com/godbus/dbus/v5":             "the types of their properties",
@@ -201,6 +203,7 @@ var layers = map[string]reasons{
 	"daemon": {
 		"daemon/diag":                 "it logs problems",
 		"daemon/fileset":              "it writes what other programs read, whole",
+		"daemon/internal/account":     "the account it runs as",
 		"daemon/internal/admin":       "the local socket",
 		"daemon/internal/audit":       "the audit log",
 		"daemon/internal/cluster":     "the local socket acts in the cluster",

@@ -114,6 +114,28 @@ func TestLimitsBecomeProperties(t *testing.T) {
 	}
 }
 
+func TestASessionOfItsUserHasAUnitOfTheUser(t *testing.T) {
+	t.Parallel()
+	o := order(t, "/usr/bin/fastxd-session")
+	own := shown(o, 239)
+	if own["Slice"].Value() != "fastx.slice" {
+		t.Errorf("the daemon's own session is in %v", own["Slice"])
+	}
+	o.User = &session.Account{Name: "ann@eda.example.com", UID: 5001, GID: 5000}
+	anns := shown(o, 239)
+	for name, want := range map[string]any{"Slice": "fastx-5001.slice", "User": "5001", "PAMName": "fastx-session", "RuntimeDirectoryMode": uint32(0o700)} {
+		if v, there := own[name]; there && name != "Slice" {
+			t.Errorf("the daemon's own session has %s = %v", name, v)
+		}
+		if v := anns[name]; v.Value() != want {
+			t.Errorf("%s is %v, want %v", name, v, want)
+		}
+	}
+	if dirs, _ := anns["RuntimeDirectory"].Value().([]string); len(dirs) != 1 || filepath.Dir(session.UserDir(o.ID)) != "/run/"+dirs[0] {
+		t.Errorf("systemd makes %v and the session uses %s", dirs, session.UserDir(o.ID))
+	}
+}
+
 func TestAnOldSystemdIsToldOnlyWhatItKnows(t *testing.T) {
 	t.Parallel()
 	o := order(t, "/usr/bin/fastxd-session")

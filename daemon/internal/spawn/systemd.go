@@ -2,10 +2,12 @@ package spawn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/dbus"
@@ -76,6 +78,22 @@ func stopUnit(id string) {
 	}
 }
 
+// Kill is Lodger's.
+func (Systemd) Kill(id string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+	defer cancel()
+	conn, err := systemd.NewSystemdConnectionContext(ctx)
+	if err != nil {
+		return fmt.Errorf("reach systemd to kill %s: %w", session.Unit(id), err)
+	}
+	defer conn.Close()
+	err = conn.KillUnitWithTarget(ctx, session.Unit(id), systemd.All, int32(syscall.SIGKILL))
+	if e := (dbus.Error{}); errors.As(err, &e) && e.Name == "org.freedesktop.systemd1.NoSuchUnit" {
+		return nil
+	}
+	return err
+}
+
 // age is systemd's version, 0 when it does not tell.
 func age(conn *systemd.Conn) int {
 	version, err := conn.GetManagerProperty("Version")
@@ -125,7 +143,6 @@ type command struct {
 func properties(o Order, version int) []systemd.Property {
 	props := []systemd.Property{
 		systemd.PropDescription("FastX session " + o.ID),
-		systemd.PropSlice(session.Slice),
 		property("ExecStart", []command{{o.Program, []string{name, o.ID}, false}}),
 		property("ExecStopPost", []command{{o.Program, []string{name, "autopsy", o.ID}, true}}),
 		property("StandardInputFileDescriptor", descriptor(o.Record)),
@@ -136,6 +153,7 @@ func properties(o Order, version int) []systemd.Property {
 		property("KillMode", "mixed"),
 		property("CollectMode", "inactive-or-failed"),
 	}
+	props = append(props, ownership(o)...)
 	if version >= sinceExec {
 		props = append(props, systemd.PropType("exec"))
 	}
@@ -144,6 +162,28 @@ func properties(o Order, version int) []systemd.Property {
 	}
 	return append(props, limits(o.Limits)...)
 }
+
+// ownership makes the unit that of the session's user, or of whoever starts it.
+//
+// The user is given by number: systemd looks up the rest, and versions that know fewer names than the
+// name service take it too. Each user has a slice of their own below that of all sessions. The directory of the
+// session is made for the user, and goes with the unit, however that ends. What a login is
+// given beyond the groups (limits, umask, login uid, keyring) comes from PAM.
+func ownership(o Order) []systemd.Property {
+	if o.User == nil {
+		return []systemd.Property{systemd.PropSlice(session.Slice)}
+	}
+	return []systemd.Property{
+		systemd.PropSlice(session.UserSlice(o.User.UID)),
+		property("User", strconv.Itoa(o.User.UID)),
+		property("PAMName", PAMService),
+		property("RuntimeDirectory", []string{session.UserRuntimeDirectory(o.ID)}),
+		property("RuntimeDirectoryMode", uint32(0o700)),
+	}
+}
+
+// PAMService is the file of /etc/pam.d that says what a session is given as a login is.
+const PAMService = "fastx-session"
 
 // limits are those that a control group holds. Where control groups are of version 2 a session has no
 // swap beside its memory_max; those of version 1 cannot say so.
