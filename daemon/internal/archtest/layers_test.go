@@ -200,10 +200,19 @@ var layers = map[string]reasons{
 
 		"github.com/rogpeppe/go-internal/diff": "fmt shows what it would change",
 	},
+	"daemon/internal/launchd": {
+		"daemon/internal/account": "accounts are those that the machine knows",
+		"daemon/internal/audit":   "refusals are recorded",
+		"daemon/internal/session": "descriptors travel as they do from a supervisor",
+		"daemon/internal/spawn":   "starts supervisors",
+		"daemon/internal/ticket":  "it starts what was signed and nothing else",
+		"golang.org/x/sys/unix":   "a record that nobody changes lies in sealed memory",
+	},
 	"daemon": {
 		"daemon/diag":                 "it logs problems",
 		"daemon/fileset":              "it writes what other programs read, whole",
 		"daemon/internal/account":     "the account it runs as",
+		"daemon/internal/launchd":     "asks fastxd-launchd to start sessions",
 		"daemon/internal/admin":       "the local socket",
 		"daemon/internal/audit":       "the audit log",
 		"daemon/internal/cluster":     "the local socket acts in the cluster",
@@ -235,6 +244,13 @@ var layers = map[string]reasons{
 	"daemon/cmd/fastxd-session": {
 		"daemon/internal/session":           "descriptors it is started with",
 		"daemon/internal/session/supervise": "all it does",
+	},
+	"daemon/cmd/fastxd-launchd": {
+		"daemon/internal/account":                     "whom it listens to",
+		"daemon/internal/audit":                       "the audit log",
+		"daemon/internal/launchd":                     "all it does",
+		"daemon/internal/spawn":                       "how supervisors are started",
+		"github.com/coreos/go-systemd/v22/activation": "systemd passes the socket",
 	},
 	"daemon/internal/archtest": {},
 	"daemon/internal/drill": {
