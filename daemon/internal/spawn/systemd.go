@@ -22,12 +22,9 @@ const jobLimit = 30 * time.Second
 // stopLimit is how long it may take to hear that it is to stop one.
 const stopLimit = 5 * time.Second
 
-// The versions of systemd from which on it knows what it is told. 239 is the oldest that can be
+// The version of systemd from which on it knows what it is told. 239 is the oldest that can be
 // passed descriptors.
-const (
-	sinceExec      = 240 // Type=exec: the program was executed; before, only that there is a process
-	sinceOOMPolicy = 243 // before, it does nothing by itself when memory is short
-)
+const sinceOOMPolicy = 243 // before, it does nothing by itself when memory is short
 
 // Systemd starts supervisors as transient services.
 type Systemd struct{}
@@ -51,7 +48,8 @@ func (Systemd) Start(o Order) (session.Process, bool, error) {
 	return mainProcess(ctx, conn, o.ID), false, nil
 }
 
-// startUnit makes the unit and waits until its program is being executed.
+// startUnit makes the unit and waits until its program says that it is at work (Type=notify: with Type=exec
+// systemd 252 waits for ever when there is a PAMName, and 239 does not know it).
 func startUnit(ctx context.Context, conn *systemd.Conn, o Order) error {
 	done := make(chan string, 1)
 	if _, err := conn.StartTransientUnitContext(ctx, session.Unit(o.ID), "fail", properties(o, age(conn)), done); err != nil {
@@ -150,13 +148,11 @@ func properties(o Order, version int) []systemd.Property {
 		property("StandardErrorFileDescriptor", descriptor(o.Log)),
 		property("Environment", []string{path}),
 		property("WorkingDirectory", "/"),
+		systemd.PropType("notify"),
 		property("KillMode", "mixed"),
 		property("CollectMode", "inactive-or-failed"),
 	}
 	props = append(props, ownership(o)...)
-	if version >= sinceExec {
-		props = append(props, systemd.PropType("exec"))
-	}
 	if version >= sinceOOMPolicy {
 		props = append(props, property("OOMPolicy", "continue"))
 	}
