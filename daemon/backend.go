@@ -70,7 +70,7 @@ type localAdmin struct {
 }
 
 func (a localAdmin) client() (cluster.Client, error) {
-	token, err := ticket.LocalToken(a.n.place.Dirs, a.user, time.Now())
+	token, err := ticket.LocalToken(a.n.place.Local, a.user, time.Now())
 	return cluster.Client{Conn: a.n.speaker().conn, Token: token}, adminError(err)
 }
 

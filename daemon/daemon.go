@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/account"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/admin"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
@@ -97,7 +98,7 @@ func Run(ctx context.Context, o Options) error {
 
 // newNode finds the node's place and takes it for this process.
 func newNode(ctx context.Context, o Options) (*Node, error) {
-	n := &Node{opts: o, log: o.Logs.For("node"), notify: &notifier{say: o.Notify}, writing: make(chan struct{}, 1), since: time.Now()}
+	n := &Node{opts: o, starter: chooseStarter(), log: o.Logs.For("node"), notify: &notifier{say: o.Notify}, writing: make(chan struct{}, 1), since: time.Now()}
 	var err error
 	if n.place, err = placeOf(o.Environ); err != nil {
 		return nil, err
@@ -113,7 +114,7 @@ func newNode(ctx context.Context, o Options) (*Node, error) {
 			return nil, err
 		}
 	}
-	if n.account, err = accountOf(ctx, os.Getuid()); err != nil {
+	if n.account, err = account.Lookup(account.Getent).ByUID(ctx, os.Getuid()); err != nil {
 		return nil, err
 	}
 	if home := o.Environ["HOME"]; filepath.IsAbs(home) { // as everywhere, the environment says where one is at home

@@ -12,6 +12,7 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/history"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/launchd"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/launcher"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/manager"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/nudge"
@@ -39,6 +40,7 @@ type Node struct {
 	machine    *spec.Machine // as it was at the start
 	supervisor string        // path of fastxd-session
 	account    session.Account
+	starter    spawn.Starter
 	claim      *os.File // the lock on FX_LOCAL_DIR
 
 	hub     *transporter.Hub
@@ -93,12 +95,29 @@ func (n *Node) buildManager(who identity, c *transporter.Conn) (component, error
 
 func (n *Node) buildLauncher(who identity, c *transporter.Conn) (component, error) {
 	return launcher.New(launcher.Options{Conn: c, Dirs: n.place.Dirs, Node: who.node, Instance: who.instance,
-		Supervisor: n.supervisor, Account: n.account, Starter: spawn.Best(), Log: n.opts.Logs.For("launcher"), Audit: n.audit})
+		Supervisor: n.supervisor, Account: n.account, Starter: n.starter, Log: n.opts.Logs.For("launcher"), Audit: n.audit})
 }
 
 func (n *Node) buildWebserver(_ identity, c *transporter.Conn) (component, error) {
 	return webserver.New(webserver.Options{Conn: c, Dirs: n.place.Dirs, Version: n.opts.Version,
-		Log: n.opts.Logs.For("webserver"), Announce: n.listening, Ready: n.ready, NoVNC: os.DirFS(n.place.noVNC), Account: n.account.Name})
+		Log: n.opts.Logs.For("webserver"), Announce: n.listening, Ready: n.ready, NoVNC: os.DirFS(n.place.noVNC), Account: n.everyones()})
+}
+
+// chooseStarter says who starts this node's sessions, for as long as it runs: a node never comes to run sessions as
+// another user than before because fastxd-launchd is away for a moment.
+func chooseStarter() spawn.Starter {
+	if launchd.Here(launchd.Socket) {
+		return launchd.Client{Path: launchd.Socket}
+	}
+	return spawn.Best()
+}
+
+// everyones is the account that all sessions of this node run as, "" where each runs as its user.
+func (n *Node) everyones() string {
+	if _, each := n.starter.(spawn.Lodger); each {
+		return ""
+	}
+	return n.account.Name
 }
 
 // pastRecorder is the node's history. It is opened when it is needed first, and again until that succeeds:

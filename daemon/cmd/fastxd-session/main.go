@@ -1,6 +1,7 @@
 // Command fastxd-session supervises one session. The launcher starts it with the
 // descriptors that the package session lists and with the session's id as its argument, which
-// only serves whoever looks at a list of processes; it takes nothing from the environment.
+// only serves whoever looks at a list of processes; it takes nothing from the environment but
+// where systemd waits to hear that it runs.
 //
 // With the argument autopsy before the id it tells what a supervisor that was killed could not:
 // systemd runs that after each that it started.
@@ -39,6 +40,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	in, err := supervise.Inherit()
+	if err == nil {
+		err = supervise.SayReady(os.Getenv("NOTIFY_SOCKET"))
+	}
 	if err == nil {
 		err = supervise.Run(ctx, in)
 	}

@@ -104,9 +104,7 @@ var layers = map[string]reasons{
 	},
 
 	// What the components are made of.
-	"daemon/internal/ticket": {
-		"daemon/spec": "who may hold a key file is judged as for every other secret",
-	},
+	"daemon/internal/ticket": {},
 	"daemon/internal/transporter": {
 		"daemon/diag":                              "a heartbeat carries a node's problems",
 		"daemon/internal/ticket":                   "orders are signed tickets",
@@ -124,7 +122,11 @@ var layers = map[string]reasons{
 	"daemon/internal/session/supervise": {
 		"daemon/internal/session": "the record, the lock and the protocol; nothing else, to stay small",
 	},
+	"daemon/internal/account": {
+		"daemon/internal/session": "the account a session runs as",
+	},
 	"daemon/internal/spawn": {
+		"daemon/internal/ticket":                "a session is what was ordered and signed",
 		"daemon/internal/session":               "the descriptors and limits of a supervisor",
 		"github.com/coreos/go-systemd/v22/dbus": "sessions with limits are transient services",
 		"github.com/godbus/dbus/v5":             "the types of their properties",
@@ -207,9 +209,19 @@ var layers = map[string]reasons{
 
 		"github.com/rogpeppe/go-internal/diff": "fmt shows what it would change",
 	},
+	"daemon/internal/launchd": {
+		"daemon/internal/account": "accounts are those that the machine knows",
+		"daemon/internal/audit":   "refusals are recorded",
+		"daemon/internal/session": "descriptors travel as they do from a supervisor",
+		"daemon/internal/spawn":   "starts supervisors",
+		"daemon/internal/ticket":  "it starts what was signed and nothing else",
+		"golang.org/x/sys/unix":   "a record that nobody changes lies in sealed memory",
+	},
 	"daemon": {
 		"daemon/diag":                 "it logs problems",
 		"daemon/fileset":              "it writes what other programs read, whole",
+		"daemon/internal/account":     "the account it runs as",
+		"daemon/internal/launchd":     "asks fastxd-launchd to start sessions",
 		"daemon/internal/admin":       "the local socket",
 		"daemon/internal/audit":       "the audit log",
 		"daemon/internal/cluster":     "the local socket acts in the cluster",
@@ -243,6 +255,13 @@ var layers = map[string]reasons{
 	"daemon/cmd/fastxd-session": {
 		"daemon/internal/session":           "descriptors it is started with",
 		"daemon/internal/session/supervise": "all it does",
+	},
+	"daemon/cmd/fastxd-launchd": {
+		"daemon/internal/account":                     "whom it listens to",
+		"daemon/internal/audit":                       "the audit log",
+		"daemon/internal/launchd":                     "all it does",
+		"daemon/internal/spawn":                       "how supervisors are started",
+		"github.com/coreos/go-systemd/v22/activation": "systemd passes the socket",
 	},
 	"daemon/internal/archtest": {},
 	"daemon/internal/drill": {

@@ -34,6 +34,7 @@ type Event struct {
 	Address string    `json:"address,omitempty"` // the client's
 	Node    string    `json:"node,omitempty"`    // where it was decided
 	Session string    `json:"session,omitempty"`
+	Ticket  string    `json:"ticket,omitempty"` // the id of the one that was shown, where that matters
 	Outcome Outcome   `json:"outcome"`
 	Detail  string    `json:"detail,omitempty"`
 }
@@ -51,6 +52,7 @@ const (
 	Drain     Action = "drain"
 	Message   Action = "message"
 	LogLevel  Action = "loglevel"
+	Approach  Action = "approach"   // to speak to fastxd-launchd
 	Lost      Action = "audit-lost" // events that did not get into the log
 )
 
@@ -186,7 +188,7 @@ func (l *Log) confess(at time.Time) error {
 // line is the event as JSON with its newline.
 func (e Event) line() []byte {
 	e.Time = e.Time.UTC()
-	for _, s := range []*string{&e.User, &e.Address, &e.Node, &e.Session, &e.Detail} {
+	for _, s := range []*string{&e.User, &e.Address, &e.Node, &e.Session, &e.Ticket, &e.Detail} {
 		*s = clip(*s, 512)
 	}
 	raw, err := json.Marshal(e)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
@@ -68,6 +69,11 @@ func (l *Launcher) adoptOne(id string) {
 	e.child = isChild(e.rec.Supervisor)
 	l.list(e)
 	if e.life.alive() {
+		if l.foreign(e) { // with or without launchd now, its supervisor has to reach launcher.sock
+			if err := l.letIn(); err != nil {
+				l.opts.Log.Error("the sessions' supervisors cannot reach launcher.sock", "error", err)
+			}
+		}
 		l.countAlone(e)
 		l.check(e)
 	}
@@ -126,12 +132,25 @@ func (l *Launcher) read(id string) (*entry, error) {
 
 // blank is a session of which nothing but the id is known.
 func (l *Launcher) blank(id string) *entry {
-	run := l.opts.Dirs.Run
+	run, account, dir := l.opts.Dirs.Run, l.opts.Account, session.Dir(l.opts.Dirs.Run, id)
+	if uid, ok := lodging(id); ok {
+		account, dir = session.Account{UID: uid}, session.UserDir(id)
+	}
 	e := newEntry(session.Record{
-		Format: session.Format, ID: id, Node: l.opts.Node, Account: l.opts.Account, BootID: l.boot,
-		Created: l.opts.Now().UTC(), Dir: session.Dir(run, id), Socket: session.LauncherSocket(run),
+		Format: session.Format, ID: id, Node: l.opts.Node, Account: account, BootID: l.boot,
+		Created: l.opts.Now().UTC(), Dir: dir, Socket: session.LauncherSocket(run),
 		TempDir: l.opts.Dirs.Temp, State: string(transporter.Unknown),
 	})
 	e.blank = true
 	return e
+}
+
+// lodging tells whose session id is if it runs as its user: the directory that systemd has made for it is
+// that user's, and nobody but root can make one there.
+func lodging(id string) (uid int, ok bool) {
+	info, err := os.Lstat(filepath.Dir(session.UserDir(id)))
+	if err != nil {
+		return 0, false
+	}
+	return int(info.Sys().(*syscall.Stat_t).Uid), true
 }

@@ -180,7 +180,10 @@ func (n *node) dead(change func(*session.Record, *os.File)) string {
 	id := ticket.NewID()
 	o := order("xterm")
 	o.Session = id
-	rec := n.build().recordOf(o)
+	l := n.build()
+	place, err := l.lodge(o)
+	must(n.t, err)
+	rec := l.recordOf(o, place)
 	n.conn.Close()
 	rec.State, rec.Started, rec.Supervisor = "running", time.Now(), session.Process{PID: 1 << 22, Start: 1}
 	must(n.t, os.MkdirAll(filepath.Join(n.dirs.Local, "sessions"), 0o700))

@@ -33,7 +33,7 @@ type Options struct {
 	Node       string          // this node's name
 	Instance   string          // new at every start of the process
 	Supervisor string          // the path of fastxd-session
-	Account    session.Account // whom sessions run as: the daemon's own account
+	Account    session.Account // the daemon's own, which sessions run as unless the Starter is a spawn.Lodger
 	Starter    spawn.Starter   // starts supervisors; nil is spawn.Fork
 	Log        *slog.Logger
 	Audit      *audit.Log       // nil keeps nothing
@@ -60,6 +60,7 @@ var usual = pace{
 // Launcher is the component that starts sessions on this node.
 type Launcher struct {
 	opts   Options
+	lodger spawn.Lodger // the Starter where it runs sessions as their users, else nil
 	pace   pace
 	boot   string // this boot of the machine
 	since  time.Time
@@ -107,6 +108,7 @@ func New(o Options) (*Launcher, error) {
 		forks:    make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
 		sessions: make(map[string]*entry), outbox: newOutbox(), lamented: make(map[string]bool),
 	}
+	l.lodger, _ = o.Starter.(spawn.Lodger)
 	l.config.Store(&spec.Env{})
 	l.draining, err = fileExists(l.drainFile())
 	return l, err
@@ -186,7 +188,20 @@ func (l *Launcher) listen() (*net.UnixListener, error) {
 			return nil, fmt.Errorf("make the sessions' folder: %w", err)
 		}
 	}
-	return display.Listen(session.LauncherSocket(l.opts.Dirs.Run))
+	ln, err := display.Listen(session.LauncherSocket(l.opts.Dirs.Run))
+	if err == nil && l.lodger != nil {
+		err = l.letIn()
+	}
+	if err != nil && ln != nil {
+		ln.Close()
+	}
+	return ln, err
+}
+
+// letIn lets supervisors that run as others reach launcher.sock, and no other name in its directory be
+// read: who connects is judged by the kernel's word (greet, belongs).
+func (l *Launcher) letIn() error {
+	return errors.Join(os.Chmod(session.LauncherSocket(l.opts.Dirs.Run), 0o666), os.Chmod(l.opts.Dirs.Run, 0o711))
 }
 
 // serve answers requests and the call who is there.

@@ -66,6 +66,9 @@ func (l *Launcher) greet(conn *net.UnixConn, p *peer) (*entry, session.Report, e
 	if err != nil {
 		return nil, r, err
 	}
+	if !l.lodges(uid) { // at once: launcher.sock may be open to all who have an account here
+		return nil, r, fmt.Errorf("process %d: no session here is of user id %d", pid, uid)
+	}
 	p.link.SetReadDeadline(time.Now().Add(l.pace.hello))
 	file, err := p.link.Receive(&r)
 	if file != nil {
@@ -86,6 +89,18 @@ func (l *Launcher) greet(conn *net.UnixConn, p *peer) (*entry, session.Report, e
 		return nil, r, fmt.Errorf("process %d of user id %d: %w", pid, uid, err)
 	}
 	return e, r, nil
+}
+
+// lodges reports whether a session in the table is of this user.
+func (l *Launcher) lodges(uid int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.sessions {
+		if e.rec.Account.UID == uid {
+			return true
+		}
+	}
+	return uid == l.opts.Account.UID
 }
 
 // attach makes p the connection of the session if the process at its other end is the session's supervisor.

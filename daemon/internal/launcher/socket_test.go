@@ -128,7 +128,7 @@ func TestAnotherUserCannotSpeakForASession(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	n.until("it is logged", func() bool { return n.log.count("of user id 65534: it is not of user id 0") == 1 })
+	n.until("it is logged", func() bool { return n.log.count("no session here is of user id 65534") == 1 })
 	if got, _ := n.view(s.ID); got.State != transporter.Running {
 		t.Errorf("the session is %s now", got.State)
 	}

@@ -21,24 +21,28 @@ func (l *Launcher) start(ctx context.Context, req transporter.TicketRequest) (tr
 	if err != nil {
 		return transporter.Session{}, err
 	}
-	s, err := l.carryOut(ctx, claims)
+	s, err := l.carryOut(ctx, claims, req.Ticket)
 	l.record(audit.Start, claims, claims.Session, err)
 	return s, err
 }
 
-func (l *Launcher) carryOut(ctx context.Context, claims ticket.Claims) (transporter.Session, error) {
+func (l *Launcher) carryOut(ctx context.Context, claims ticket.Claims, token string) (transporter.Session, error) {
 	o := claims.Order
 	if o == nil || !ticket.IsID(o.Session) || claims.Session != "" && claims.Session != o.Session {
 		return transporter.Session{}, transporter.Errorf(transporter.Invalid, "the ticket does not say which session to start")
 	}
-	e, mine, err := l.reserve(claims)
+	place, err := l.lodge(o)
+	if err != nil {
+		return transporter.Session{}, err
+	}
+	e, mine, err := l.reserve(claims, place)
 	if err != nil {
 		return transporter.Session{}, err
 	}
 	if !mine {
 		return l.awaitStart(ctx, e)
 	}
-	if err := l.launch(e); err != nil {
+	if err := l.launch(e, token); err != nil {
 		l.discard(e, err)
 		return transporter.Session{}, err
 	}
@@ -47,8 +51,8 @@ func (l *Launcher) carryOut(ctx context.Context, claims ticket.Claims) (transpor
 
 // reserve gives the order a place in the table, if there is one, or finds the
 // session that the same order has made; mine tells which.
-func (l *Launcher) reserve(claims ticket.Claims) (e *entry, mine bool, err error) {
-	rec := l.recordOf(claims.Order)
+func (l *Launcher) reserve(claims ticket.Claims, place spawn.Place) (e *entry, mine bool, err error) {
+	rec := l.recordOf(claims.Order, place)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if e := l.sessions[rec.ID]; e != nil {
@@ -90,27 +94,23 @@ func (l *Launcher) room() error {
 	return nil
 }
 
-// recordOf is the record of a session that is about to be started.
-func (l *Launcher) recordOf(o *ticket.Order) session.Record {
-	run := l.opts.Dirs.Run
-	return session.Record{
-		Format: session.Format, ID: o.Session, Node: l.opts.Node, User: o.User, Name: o.Name, App: o.App,
-		Command: o.Command, Geometry: o.Geometry, MaxGeometry: o.MaxGeometry, Params: maps.Clone(o.Params),
-		Limits:    limitsOf(o),
-		StartDBus: o.StartDBus, Clean: o.Clean, WindowManager: session.NeedsWindowManager(o.Command, o.Geometry),
-		Created: l.opts.Now().UTC(), Account: l.opts.Account,
-		Dir: session.Dir(run, o.Session), Socket: session.LauncherSocket(run), TempDir: l.opts.Dirs.Temp,
-		BootID: l.boot, State: string(transporter.Pending), Alone: l.opts.Now().UTC(),
-	}
+// recordOf is the record of a session that is about to be started in a place.
+func (l *Launcher) recordOf(o *ticket.Order, p spawn.Place) session.Record {
+	return spawn.Record(o, p, spawn.Site{
+		Node: l.opts.Node, Socket: session.LauncherSocket(l.opts.Dirs.Run), TempDir: l.opts.Dirs.Temp, BootID: l.boot, Now: l.opts.Now(),
+	})
 }
 
-// limitsOf are the limits that the record keeps, so that they hold whatever becomes of the profile.
-func limitsOf(o *ticket.Order) session.Limits {
-	l := o.Limits
-	return session.Limits{
-		Profile: o.Profile, Idle: l.Idle, Disconnect: l.Disconnect, Clipboard: l.Clipboard,
-		Memory: l.Memory, CPU: l.CPU, Tasks: l.Tasks, IOWeight: l.IOWeight,
+// lodge says where a session is to run: as the user who ordered it where the Starter can do that, else as the daemon.
+func (l *Launcher) lodge(o *ticket.Order) (spawn.Place, error) {
+	if l.lodger == nil {
+		return spawn.Place{Account: l.opts.Account, Dir: session.Dir(l.opts.Dirs.Run, o.Session)}, nil
 	}
+	p, err := l.lodger.Lodge(o)
+	if err != nil {
+		return p, l.blame(o.Session, err)
+	}
+	return p, nil
 }
 
 // sameOrder reports whether two records stand for the same order. The limits on time and use are not
@@ -142,12 +142,12 @@ func (l *Launcher) awaitStart(ctx context.Context, e *entry) (transporter.Sessio
 // launch takes a session from its order to a running supervisor, in the steps of
 // births. The number of supervisors that are started at the same time is bounded, the
 // number of those that wait for it is not.
-func (l *Launcher) launch(e *entry) error {
+func (l *Launcher) launch(e *entry, token string) error {
 	l.forks <- struct{}{}
 	defer func() { <-l.forks }()
 	e.files.Lock()
 	defer e.files.Unlock()
-	b := &birth{l: l, e: e}
+	b := &birth{l: l, e: e, token: token}
 	defer b.close()
 	for _, step := range births {
 		if err := step.do(b); err != nil {
@@ -177,6 +177,7 @@ func (l *Launcher) discard(e *entry, err error) {
 type birth struct {
 	l                 *Launcher
 	e                 *entry
+	token             string
 	lock, record, log *os.File
 }
 
@@ -222,6 +223,7 @@ func (b *birth) openLog() (err error) {
 func (b *birth) spawn() error {
 	supervisor, child, err := b.l.opts.Starter.Start(spawn.Order{
 		ID: b.e.id, Program: b.l.opts.Supervisor, Record: b.record, Lock: b.lock, Log: b.log, Limits: b.e.rec.Limits,
+		Ticket: b.token, Socket: b.e.rec.Socket, TempDir: b.e.rec.TempDir,
 	})
 	if err != nil {
 		return err
@@ -257,9 +259,19 @@ func (b *birth) undo(err error) error {
 		session.Unlock(b.lock)
 		err = errors.Join(err, b.l.erase(b.e.id))
 	}
-	b.l.opts.Log.Error("cannot start a session", "session", b.e.id, "error", err)
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return transporter.Errorf(transporter.Unavailable, "node %s cannot start the session: the disk of FX_LOCAL_DIR is full", b.l.opts.Node)
+	return b.l.blame(b.e.id, err)
+}
+
+// blame logs why a session cannot be started and says it to who ordered it.
+func (l *Launcher) blame(id string, err error) error {
+	var refusal spawn.Refusal
+	if errors.As(err, &refusal) {
+		l.opts.Log.Warn("a session is not to be started", "session", id, "error", err)
+		return transporter.Errorf(transporter.Forbidden, "node %s does not start the session: %s", l.opts.Node, refusal)
 	}
-	return transporter.Errorf(transporter.Internal, "node %s cannot start the session: %s", b.l.opts.Node, err)
+	l.opts.Log.Error("cannot start a session", "session", id, "error", err)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return transporter.Errorf(transporter.Unavailable, "node %s cannot start the session: the disk of FX_LOCAL_DIR is full", l.opts.Node)
+	}
+	return transporter.Errorf(transporter.Internal, "node %s cannot start the session: %s", l.opts.Node, err)
 }

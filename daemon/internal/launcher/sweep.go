@@ -145,7 +145,13 @@ func (l *Launcher) autopsy(e *entry) event {
 
 // clear ends what processes a dead supervisor has left and removes the session's
 // folder. On another boot the numbers mean nothing.
+//
+// Of a session that ran as its user there is nothing left: its lock is free only when systemd has
+// killed its processes and removed its folder.
 func (l *Launcher) clear(e *entry) {
+	if l.foreign(e) {
+		return
+	}
 	if e.rec.BootID == l.boot {
 		l.killAll(e.rec.Processes)
 		session.KillStrays(e.id, e.rec.Account.UID)
@@ -164,11 +170,23 @@ func (l *Launcher) kill(e *entry) {
 	e.files.Lock()
 	defer e.files.Unlock()
 	l.opts.Log.Warn("a supervisor does not end its session; killing it", "session", e.id, "pid", e.rec.Supervisor.PID)
-	l.killAll(append(slices.Clone(e.rec.Processes), e.rec.Supervisor))
+	switch {
+	case !l.foreign(e):
+		l.killAll(append(slices.Clone(e.rec.Processes), e.rec.Supervisor))
+	case l.lodger == nil:
+		l.opts.Log.Error("only fastxd-launchd can kill a session that runs as its user, and it is not here", "session", e.id, "unit", session.Unit(e.id))
+	default:
+		if err := l.lodger.Kill(e.id); err != nil {
+			l.opts.Log.Error("cannot kill a session", "session", e.id, "error", err)
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e.ordered = l.opts.Now() // and once more when that, too, has had its time
 }
+
+// foreign reports whether a session runs as another than the daemon's account.
+func (l *Launcher) foreign(e *entry) bool { return e.rec.Account.UID != l.opts.Account.UID }
 
 // killAll kills processes that still are who they were. The handle is taken before the
 // comparison, so that the number cannot pass to another process in between.

@@ -12,6 +12,7 @@
 //	FX_LOCAL_DIR/sessions/<id>.log   the last output, never more than LogLimit bytes
 //	FX_RUN_DIR/launcher.sock         where supervisors report
 //	FX_RUN_DIR/s/<id>/               the supervisor's own: rfb (socket), xauth, xdg/; mode 0700
+//	/run/fastx-sessions/<id>/s/      the same for a session that runs as its user
 //
 // # Life
 //

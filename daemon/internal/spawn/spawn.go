@@ -3,8 +3,9 @@
 // There are two ways. Fork makes a child that leads a session of its own; it lives in the
 // control group of whoever starts it, so that nothing holds a session to its memory, CPU, tasks
 // and I/O limits. Systemd makes a transient service of its own, with those limits, that neither a
-// stop nor a restart of the daemon's unit touches; systemd has to be this machine's init, and the
-// daemon root. Until there is fastxd-launchd the launcher uses Best; then launchd does.
+// stop nor a restart of the daemon's unit touches; systemd has to be this machine's init, and who
+// asks it root. That is fastxd-launchd, which starts each session as the user whose it is (the package launchd is a
+// Starter that asks it), or the daemon itself, whose own account all sessions then have: Best.
 //
 // A supervisor is started the same in both: with the descriptors that the package session lists, in
 // the folder /, as the leader of a session without a terminal, with a search path for an environment.
@@ -18,6 +19,7 @@ import (
 	"syscall"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
 )
 
 // Order is one supervisor to start.
@@ -28,6 +30,11 @@ type Order struct {
 	Lock    *os.File
 	Log     *os.File
 	Limits  session.Limits
+	User    *session.Account // whom it runs as; nil is whoever starts it. Only Systemd can do that, as root
+
+	Ticket  string // the signed order, for a Starter that does not take the launcher's word
+	Socket  string // where the supervisor is to report, for such a Starter too
+	TempDir string
 }
 
 // Starter starts supervisors.
@@ -36,6 +43,20 @@ type Starter interface {
 	// it is this process's own and has to be waited for. After an error nothing runs.
 	Start(o Order) (p session.Process, child bool, err error)
 }
+
+// Lodger is a Starter of sessions that belong to others than the daemon.
+type Lodger interface {
+	Starter
+	// Lodge says as whom, and in which directory, it would run what is ordered.
+	Lodge(o *ticket.Order) (Place, error)
+	// Kill ends all processes of a session at once. That there are none is no error.
+	Kill(id string) error
+}
+
+// Refusal is the error of a Starter that may not start a session, in a sentence.
+type Refusal string
+
+func (r Refusal) Error() string { return string(r) }
 
 // Best is the way that holds sessions to their limits where there is one.
 func Best() Starter {

@@ -114,15 +114,34 @@ func TestLimitsBecomeProperties(t *testing.T) {
 	}
 }
 
+func TestASessionOfItsUserHasAUnitOfTheUser(t *testing.T) {
+	t.Parallel()
+	o := order(t, "/usr/bin/fastxd-session")
+	own := shown(o, 239)
+	if own["Slice"].Value() != "fastx.slice" {
+		t.Errorf("the daemon's own session is in %v", own["Slice"])
+	}
+	o.User = &session.Account{Name: "ann@eda.example.com", UID: 5001, GID: 5000}
+	anns := shown(o, 239)
+	for name, want := range map[string]any{"Slice": "fastx-5001.slice", "User": "5001", "PAMName": "fastx-session", "RuntimeDirectoryMode": uint32(0o700)} {
+		if v, there := own[name]; there && name != "Slice" {
+			t.Errorf("the daemon's own session has %s = %v", name, v)
+		}
+		if v := anns[name]; v.Value() != want {
+			t.Errorf("%s is %v, want %v", name, v, want)
+		}
+	}
+	if dirs, _ := anns["RuntimeDirectory"].Value().([]string); len(dirs) != 1 || filepath.Dir(session.UserDir(o.ID)) != "/run/"+dirs[0] {
+		t.Errorf("systemd makes %v and the session uses %s", dirs, session.UserDir(o.ID))
+	}
+}
+
 func TestAnOldSystemdIsToldOnlyWhatItKnows(t *testing.T) {
 	t.Parallel()
 	o := order(t, "/usr/bin/fastxd-session")
-	for version, want := range map[int][2]bool{0: {false, false}, 239: {false, false}, 240: {true, false}, 243: {true, true}, 257: {true, true}} {
-		props := shown(o, version)
-		_, typed := props["Type"]
-		_, policy := props["OOMPolicy"]
-		if got := [2]bool{typed, policy}; got != want {
-			t.Errorf("version %d is told a type and a policy: %v, want %v", version, got, want)
+	for version, want := range map[int]bool{0: false, 239: false, 242: false, 243: true, 257: true} {
+		if _, got := shown(o, version)["OOMPolicy"]; got != want {
+			t.Errorf("version %d is told a policy: %v, want %v", version, got, want)
 		}
 	}
 	for text, want := range map[string]int{"252.38-1~deb12u1": 252, "239 (239-82.el8)": 239, "257": 257, "": 0, "x1": 0} {

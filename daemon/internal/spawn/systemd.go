@@ -2,10 +2,12 @@ package spawn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/dbus"
@@ -20,12 +22,9 @@ const jobLimit = 30 * time.Second
 // stopLimit is how long it may take to hear that it is to stop one.
 const stopLimit = 5 * time.Second
 
-// The versions of systemd from which on it knows what it is told. 239 is the oldest that can be
+// The version of systemd from which on it knows what it is told. 239 is the oldest that can be
 // passed descriptors.
-const (
-	sinceExec      = 240 // Type=exec: the program was executed; before, only that there is a process
-	sinceOOMPolicy = 243 // before, it does nothing by itself when memory is short
-)
+const sinceOOMPolicy = 243 // before, it does nothing by itself when memory is short
 
 // Systemd starts supervisors as transient services.
 type Systemd struct{}
@@ -49,7 +48,8 @@ func (Systemd) Start(o Order) (session.Process, bool, error) {
 	return mainProcess(ctx, conn, o.ID), false, nil
 }
 
-// startUnit makes the unit and waits until its program is being executed.
+// startUnit makes the unit and waits until its program says that it is at work (Type=notify: with Type=exec
+// systemd 252 waits for ever when there is a PAMName, and 239 does not know it).
 func startUnit(ctx context.Context, conn *systemd.Conn, o Order) error {
 	done := make(chan string, 1)
 	if _, err := conn.StartTransientUnitContext(ctx, session.Unit(o.ID), "fail", properties(o, age(conn)), done); err != nil {
@@ -74,6 +74,22 @@ func stopUnit(id string) {
 		conn.StopUnitContext(ctx, session.Unit(id), "replace", nil) // most often there is none
 		conn.Close()
 	}
+}
+
+// Kill is Lodger's.
+func (Systemd) Kill(id string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+	defer cancel()
+	conn, err := systemd.NewSystemdConnectionContext(ctx)
+	if err != nil {
+		return fmt.Errorf("reach systemd to kill %s: %w", session.Unit(id), err)
+	}
+	defer conn.Close()
+	err = conn.KillUnitWithTarget(ctx, session.Unit(id), systemd.All, int32(syscall.SIGKILL))
+	if e := (dbus.Error{}); errors.As(err, &e) && e.Name == "org.freedesktop.systemd1.NoSuchUnit" {
+		return nil
+	}
+	return err
 }
 
 // age is systemd's version, 0 when it does not tell.
@@ -125,7 +141,6 @@ type command struct {
 func properties(o Order, version int) []systemd.Property {
 	props := []systemd.Property{
 		systemd.PropDescription("FastX session " + o.ID),
-		systemd.PropSlice(session.Slice),
 		property("ExecStart", []command{{o.Program, []string{name, o.ID}, false}}),
 		property("ExecStopPost", []command{{o.Program, []string{name, "autopsy", o.ID}, true}}),
 		property("StandardInputFileDescriptor", descriptor(o.Record)),
@@ -133,17 +148,38 @@ func properties(o Order, version int) []systemd.Property {
 		property("StandardErrorFileDescriptor", descriptor(o.Log)),
 		property("Environment", []string{path}),
 		property("WorkingDirectory", "/"),
+		systemd.PropType("notify"),
 		property("KillMode", "mixed"),
 		property("CollectMode", "inactive-or-failed"),
 	}
-	if version >= sinceExec {
-		props = append(props, systemd.PropType("exec"))
-	}
+	props = append(props, ownership(o)...)
 	if version >= sinceOOMPolicy {
 		props = append(props, property("OOMPolicy", "continue"))
 	}
 	return append(props, limits(o.Limits)...)
 }
+
+// ownership makes the unit that of the session's user, or of whoever starts it.
+//
+// The user is given by number: systemd looks up the rest, and versions that know fewer names than the
+// name service take it too. Each user has a slice of their own below that of all sessions. The directory of the
+// session is made for the user, and goes with the unit, however that ends. What a login is
+// given beyond the groups (limits, umask, login uid, keyring) comes from PAM.
+func ownership(o Order) []systemd.Property {
+	if o.User == nil {
+		return []systemd.Property{systemd.PropSlice(session.Slice)}
+	}
+	return []systemd.Property{
+		systemd.PropSlice(session.UserSlice(o.User.UID)),
+		property("User", strconv.Itoa(o.User.UID)),
+		property("PAMName", PAMService),
+		property("RuntimeDirectory", []string{session.UserRuntimeDirectory(o.ID)}),
+		property("RuntimeDirectoryMode", uint32(0o700)),
+	}
+}
+
+// PAMService is the file of /etc/pam.d that says what a session is given as a login is.
+const PAMService = "fastx-session"
 
 // limits are those that a control group holds. Where control groups are of version 2 a session has no
 // swap beside its memory_max; those of version 1 cannot say so.

@@ -17,8 +17,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-
-	"github.com/fastx-kit/fastx-kit/daemon/spec"
 )
 
 func mode(t *testing.T, path string) fs.FileMode {
@@ -247,16 +245,16 @@ func TestInstallPublic(t *testing.T) {
 
 func TestLocalToken(t *testing.T) {
 	t.Parallel()
-	dirs := spec.Dirs{Local: t.TempDir()}
-	_, err := LocalToken(dirs, "root", now)
+	dir := t.TempDir()
+	_, err := LocalToken(dir, "root", now)
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "SERVICES include user") {
 		t.Errorf("without a key: %v", err)
 	}
-	k, err := LoadOrCreateKey(filepath.Join(dirs.Local, KeyFile))
+	k, err := LoadOrCreateKey(filepath.Join(dir, KeyFile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := LocalToken(dirs, "root", now)
+	token, err := LocalToken(dir, "root", now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"time"
-
-	"github.com/fastx-kit/fastx-kit/daemon/spec"
 )
 
 // LocalLifetime is how long a token of LocalToken is good.
@@ -16,8 +14,8 @@ const LocalLifetime = 5 * time.Minute
 // LocalToken mints a login token for an administrator of this machine: whoever can
 // read the node's signing key could sign anything anyway, so no password is
 // asked. The token says so (Claims.Local), counts as superadmin and is short-lived.
-func LocalToken(dirs spec.Dirs, user string, now time.Time) (string, error) {
-	key, err := LoadKey(filepath.Join(dirs.Local, KeyFile))
+func LocalToken(localDir, user string, now time.Time) (string, error) {
+	key, err := LoadKey(filepath.Join(localDir, KeyFile))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("%w; run this on a node whose SERVICES include user and whose fastxd has been started", err)

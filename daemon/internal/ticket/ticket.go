@@ -54,8 +54,9 @@ type Claims struct {
 // Order is everything a launcher needs to start a session. It stands inside the
 // signed ticket: a launcher starts what was signed and nothing else.
 type Order struct {
-	Session     string            `json:"session"` // id chosen by the user component, 16 hex digits
-	User        string            `json:"user"`    // login name
+	Session     string            `json:"session"`           // id chosen by the user component, 16 hex digits
+	User        string            `json:"user"`              // login name
+	Account     string            `json:"account,omitempty"` // the Unix account that the login stands for, "" when none; only where fastxd-launchd starts sessions they run as it
 	Name        string            `json:"name"`
 	App         string            `json:"app,omitempty"` // "" for a free command
 	Command     string            `json:"command"`

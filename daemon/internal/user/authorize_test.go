@@ -23,7 +23,7 @@ func (r *rig) everyone() map[string]string {
 		tokens[user] = r.token(user)
 	}
 	var err error
-	if tokens["root"], err = ticket.LocalToken(r.dirs, "root", r.clock.now()); err != nil {
+	if tokens["root"], err = ticket.LocalToken(r.dirs.Local, "root", r.clock.now()); err != nil {
 		r.t.Fatal(err)
 	}
 	return tokens

@@ -17,11 +17,12 @@ var errNoConfig = transporter.Errorf(transporter.Unavailable, "this node has no 
 // caller is a person as the configuration of this moment sees them; the rest of
 // the request is judged by the same one.
 type caller struct {
-	config *policy
-	user   string
-	level  spec.Level
-	groups []string
-	claims ticket.Claims // of the token
+	config  *policy
+	user    string
+	account string // the Unix account that the login stands for, "" for none
+	level   spec.Level
+	groups  []string
+	claims  ticket.Claims // of the token
 }
 
 // caller looks a person up; false when there is no such user or the user is disabled.
@@ -31,7 +32,7 @@ func (u *User) caller(user string) (caller, bool) {
 	if !ok {
 		return caller{}, false
 	}
-	c := caller{config: p, user: user, groups: groups, level: p.Permissions.LevelOf(user, groups)}
+	c := caller{config: p, user: user, account: u.account(user), groups: groups, level: p.Permissions.LevelOf(user, groups)}
 	return c, c.level > spec.Disabled
 }
 
@@ -51,7 +52,8 @@ func (u *User) identify(token string) (caller, error) {
 		return caller{}, transporter.Errorf(transporter.Unauthorized, "the login was ended; sign in again")
 	}
 	if claims.Local {
-		return caller{config: u.config.Load(), user: claims.Subject, level: spec.Superadmin, claims: claims}, nil
+		// An administrator of the machine acts under a name of the machine's.
+		return caller{config: u.config.Load(), user: claims.Subject, account: claims.Subject, level: spec.Superadmin, claims: claims}, nil
 	}
 	c, err := u.holder(claims.Subject, claims.Stamp)
 	c.claims = claims
@@ -74,6 +76,20 @@ func (u *User) holder(user, stamp string) (caller, error) {
 type Stamper interface {
 	// Stamp changes when the user's password does, and tells nothing about it.
 	Stamp(user string) string
+}
+
+// Accountant is an Authenticator whose users are, or stand for, accounts of the machines. Of one that is none, no
+// login is an account that happens to have the same name.
+type Accountant interface {
+	// Account is the Unix account that a user's sessions run as, "" for none.
+	Account(user string) string
+}
+
+func (u *User) account(user string) string {
+	if a, ok := u.auth.(Accountant); ok {
+		return a.Account(user)
+	}
+	return ""
 }
 
 func (u *User) stamp(user string) string {

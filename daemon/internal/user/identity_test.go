@@ -180,7 +180,7 @@ func TestTokenEndsInTime(t *testing.T) {
 func TestLocalAdministratorNeedsNoLogin(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	token, err := ticket.LocalToken(r.dirs, "root", r.clock.now())
+	token, err := ticket.LocalToken(r.dirs.Local, "root", r.clock.now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func (c caller) order(req *transporter.StartRequest) (*ticket.Order, error) {
 		return nil, err
 	}
 	return &ticket.Order{
-		Session: req.ID, User: c.user, Name: cmp.Or(req.Name, app.Name, app.ID), App: app.ID, Command: app.Command,
+		Session: req.ID, User: c.user, Account: c.account, Name: cmp.Or(req.Name, app.Name, app.ID), App: app.ID, Command: app.Command,
 		Geometry: geometry, Params: req.Params, StartDBus: app.StartDBus, Clean: req.Clean,
 		Profile: profile.ID, MaxGeometry: profile.MaxGeometry.String(), PerUser: profile.SessionsPerUser, Total: profile.SessionsTotal,
 		Limits: limitsOf(profile),

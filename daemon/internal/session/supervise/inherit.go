@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strconv"
 	"syscall"
@@ -36,6 +37,20 @@ func Inherit() (Inputs, error) {
 		return Inputs{}, fmt.Errorf("the supervisor cannot use what it was given: %w", err)
 	}
 	return Inputs{Record: rec, Log: log, Lock: os.Stdout, Limits: Defaults()}, nil
+}
+
+// SayReady tells systemd, where it has started this process and waits at that socket, that the session's start has
+// begun well: the program runs and has what it needs.
+func SayReady(socket string) error {
+	if socket == "" {
+		return nil
+	}
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	_, err = conn.Write([]byte("READY=1"))
+	return errors.Join(err, conn.Close())
 }
 
 // maxRecord is more than any record takes. It is read from its start, whoever has read it before.

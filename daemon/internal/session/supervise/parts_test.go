@@ -201,3 +201,26 @@ func TestXClientDoesNotTrustTheServer(t *testing.T) {
 		ours.Close()
 	}
 }
+
+func TestSystemdIsToldWhenItWaits(t *testing.T) {
+	t.Parallel()
+	if err := SayReady(""); err != nil {
+		t.Errorf("without systemd: %v", err)
+	}
+	path := filepath.Join(t.TempDir(), "notify")
+	if err := SayReady(path); err == nil {
+		t.Error("that nobody is there is no error")
+	}
+	systemd, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer systemd.Close()
+	if err := SayReady(path); err != nil {
+		t.Fatal(err)
+	}
+	var word [64]byte
+	if n, err := systemd.Read(word[:]); err != nil || string(word[:n]) != "READY=1" {
+		t.Errorf("it hears %q, %v", word[:n], err)
+	}
+}
