@@ -90,12 +90,9 @@ func addReference(set fileset.Set, section string, line syntax.Line, pattern str
 }
 
 func natsReferences(f fileset.File, names map[string]bool) {
-	conf, _ := natsconf.Parse(f.Name, f.Data)
-	for _, t := range tlsBlocks(conf) {
-		for _, name := range []string{t.CertFile, t.KeyFile, t.CAFile} {
-			if path.IsAbs(name) {
-				names[path.Clean(name)] = true
-			}
+	for _, n := range natsconf.Files(f.Data) {
+		if path.IsAbs(n.Path) {
+			names[path.Clean(n.Path)] = true
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 )
 
 // keepSpent is how long a used ticket's id is kept after the ticket has expired, should the clock be set back.
@@ -32,7 +34,7 @@ func (s *spent) spend(id string, expires, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(os.Chtimes(path, expires, expires), f.Sync(), f.Close(), syncDir(s.dir))
+	return errors.Join(os.Chtimes(path, expires, expires), f.Sync(), f.Close(), fileset.SyncDir(s.dir))
 }
 
 // sweep forgets the tickets that can be used no more by their age alone.
@@ -51,12 +53,4 @@ func (s *spent) sweep(now time.Time) error {
 		}
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
