@@ -36,6 +36,8 @@ const (
 // preferences keep what users like on the page in VAR/users/NAME/preferences.ini, so that it
 // follows them across nodes. One goroutine does all reading and writing. A request waits for it for a moment
 // only; when the share hangs, what was last known is the answer, and nothing can be changed.
+//
+// People and newer versions may write more into the file than is known here. It stays.
 type preferences struct {
 	dir  string
 	log  *slog.Logger
@@ -199,29 +201,34 @@ func (p *preferences) read(name string) (transporter.Preferences, error) {
 		return none, err
 	}
 	defer root.Close()
+	data, err := readPreferences(root, name)
+	return parsePreferences(data), err
+}
+
+// readPreferences returns the text of a user's file, nothing where there is none.
+func readPreferences(root *os.Root, name string) ([]byte, error) {
 	path := filepath.Join(name, preferencesFile)
 	switch info, err := root.Lstat(path); {
 	case errors.Is(err, fs.ErrNotExist):
-		return none, nil
+		return nil, nil
 	case err != nil:
-		return none, err
+		return nil, err
 	case !info.Mode().IsRegular():
-		return none, fmt.Errorf("%s is no file", path)
+		return nil, fmt.Errorf("%s is no file", path)
 	}
 	f, err := root.Open(path)
 	if err != nil {
-		return none, err
+		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxPreferences))
-	return parsePreferences(data), err
+	return io.ReadAll(io.LimitReader(f, maxPreferences))
 }
 
 func parsePreferences(data []byte) transporter.Preferences {
 	doc, _ := syntax.ParseINI(preferencesFile, data)
 	p := transporter.Preferences{Favourites: []string{}}
 	for _, line := range doc.Entries() {
-		if line.Section != "" || line.Key != "favourites" || len(p.Favourites) == maxFavourites {
+		if !isFavourite(line) || len(p.Favourites) == maxFavourites {
 			continue
 		}
 		one, err := tidyPreferences(transporter.Preferences{Favourites: []string{line.Value}})
@@ -232,12 +239,13 @@ func parsePreferences(data []byte) transporter.Preferences {
 	return p
 }
 
+// isFavourite reports whether a line names a favourite, or did.
+func isFavourite(l syntax.Line) bool {
+	return l.Kind == syntax.Entry && l.Section == "" && l.Key == "favourites"
+}
+
 // write replaces the user's file by a rename. No symbolic link leads it out of the directory.
 func (p *preferences) write(name, user string, v transporter.Preferences) error {
-	text, err := formatPreferences(user, v)
-	if err != nil {
-		return err
-	}
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
 		return err
 	}
@@ -247,6 +255,17 @@ func (p *preferences) write(name, user string, v transporter.Preferences) error 
 	}
 	defer root.Close()
 	if err := root.MkdirAll(name, 0o700); err != nil {
+		return err
+	}
+	before, err := readPreferences(root, name)
+	if err != nil {
+		return err
+	}
+	if len(before) == maxPreferences { // the rest was not read, and would be lost
+		return fmt.Errorf("%s of %q is longer than %d bytes", preferencesFile, user, maxPreferences-1)
+	}
+	text, err := formatPreferences(user, before, v)
+	if err != nil {
 		return err
 	}
 	staged := filepath.Join(name, ".preferences."+ticket.NewID()) // other nodes may write too
@@ -262,17 +281,39 @@ func (p *preferences) write(name, user string, v transporter.Preferences) error 
 	return root.Rename(staged, filepath.Join(name, preferencesFile))
 }
 
-func formatPreferences(user string, p transporter.Preferences) (string, error) {
-	var b strings.Builder
-	fmt.Fprintf(&b, "# What %q likes on the page. The page writes this file; it may be edited, too.\n", user)
+// formatPreferences puts the favourites in the place of those that the file had, and else at the end of what stands
+// before the first section. Every other line stays.
+func formatPreferences(user string, before []byte, p transporter.Preferences) (string, error) {
+	if len(before) == 0 {
+		before = fmt.Appendf(nil, "# What %q likes on the page. The page writes this file; it may be edited, too.\n", user)
+	}
+	doc, _ := syntax.ParseINI(preferencesFile, before)
+	lines := make([]string, 0, len(doc.Lines)+len(p.Favourites))
+	at := -1
+	for _, l := range doc.Lines {
+		switch {
+		case isFavourite(l):
+			if at < 0 {
+				at = len(lines)
+			}
+			continue
+		case l.Kind == syntax.Section && at < 0:
+			at = len(lines)
+		}
+		lines = append(lines, strings.TrimRight(l.Text, "\r\n")+"\n")
+	}
+	if at < 0 {
+		at = len(lines)
+	}
+	var set []string
 	for _, id := range p.Favourites {
 		value, err := syntax.Quote(syntax.StyleINI, id)
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(&b, "favourites[] = %s\n", value)
+		set = append(set, "favourites[] = "+value+"\n")
 	}
-	return b.String(), nil
+	return strings.Join(slices.Insert(lines, at, set...), ""), nil
 }
 
 // folderOf names a user's folder: the name itself where it is plain, else with %XX for

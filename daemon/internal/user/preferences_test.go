@@ -65,6 +65,44 @@ func TestPreferencesFollowTheirUser(t *testing.T) {
 	}
 }
 
+// TestWhatOthersWroteIntoAFileOfPreferencesStays changes favourites in files that people and a newer version have written to.
+func TestWhatOthersWroteIntoAFileOfPreferencesStays(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, on(newHub(t)))
+	r.run()
+	token, file := r.token("fred"), filepath.Join(r.dirs.Var, "users", "fred", "preferences.ini")
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const above, below = "# mine\nsort = newest\n", "; more\n\n[view]\nfavourites = of the view\nzoom = 2\nwhatever\n"
+	for _, was := range []string{above + "favourites[] = old\n" + below + "\n", above + below, above + "favourites = a\nfavourites = b\n" + below} {
+		if err := os.WriteFile(file, []byte(was), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, ids := range [][]string{{"xterm", "lab #1"}, {}, {"editor"}} {
+			if _, err := r.like(token, ids...); err != nil {
+				t.Fatal(err)
+			}
+			if got := r.likes(token); !slices.Equal(got, ids) {
+				t.Errorf("fred likes %v, want %v", got, ids)
+			}
+			data, err := os.ReadFile(file)
+			rest := slices.DeleteFunc(strings.SplitAfter(string(data), "\n"), func(l string) bool { return strings.HasPrefix(l, "favourites[]") })
+			if got := strings.TrimSpace(strings.Join(rest, "")); err != nil || got != strings.TrimSpace(above+below) {
+				t.Errorf("of\n%s\nthis is left (%v):\n%s", was, err, data)
+			}
+		}
+	}
+	if err := os.WriteFile(file, []byte(strings.Repeat("#\n", maxPreferences)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := r.like(token, "xterm")
+	wantError(t, err, transporter.Unavailable, "")
+	if info, err := os.Stat(file); err != nil || info.Size() != 2*maxPreferences {
+		t.Errorf("a file that is too long is not left alone: %v, %v", info, err)
+	}
+}
+
 func TestPreferencesAreBounded(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, on(newHub(t)))

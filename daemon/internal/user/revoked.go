@@ -1,6 +1,7 @@
 package user
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,7 +32,8 @@ const (
 // revocations are the tokens that are no longer good though not expired. Memory is
 // what counts; the file VAR/tokens/revoked.json makes it outlive the process and reach
 // nodes that were away. All nodes write the same file: each adds what it lacks and takes
-// over what it holds, so whatever order they write in, all end with all of it.
+// over what it holds, so whatever order they write in, all end with all of it. Nodes of another
+// version may write there, too: what they say beyond what is known here stays as it stands.
 type revocations struct {
 	path string
 	now  func() time.Time
@@ -76,19 +78,23 @@ func (r *revocations) heard(v transporter.Revocation) { r.add(v) }
 
 // merge takes over what is well-formed and still of use, and reports whether any was new.
 func (r *revocations) merge(vs ...transporter.Revocation) bool {
-	now := r.now()
-	latest := now.Add(spec.TokenLifetime + time.Hour) // the other node's clock may differ
 	added := false
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, v := range vs {
-		if _, have := r.until[v.TokenID]; have || !ticket.IsID(v.TokenID) || !now.Before(v.Expires) || v.Expires.After(latest) {
+		if _, have := r.until[v.TokenID]; have || !ticket.IsID(v.TokenID) || !r.matters(v.Expires) {
 			continue
 		}
 		r.until[v.TokenID] = v.Expires
 		added = true
 	}
 	return added
+}
+
+// matters reports whether what expires then is still of use, and can be true.
+func (r *revocations) matters(expires time.Time) bool {
+	now := r.now()
+	return now.Before(expires) && !expires.After(now.Add(spec.TokenLifetime+time.Hour)) // the other node's clock may differ
 }
 
 // run is the one goroutine that touches the file, until ctx ends and what is left is written.
@@ -128,19 +134,46 @@ func (r *revocations) exchange() error {
 	if err != nil {
 		return err
 	}
-	r.merge(inFile...)
-	all := r.live()
 	have := make(map[string]bool, len(inFile))
 	for _, v := range inFile {
+		r.merge(v.Revocation)
 		have[v.TokenID] = true
 	}
-	if !slices.ContainsFunc(all, func(v transporter.Revocation) bool { return !have[v.TokenID] }) {
+	next := slices.DeleteFunc(inFile, func(v revoked) bool { return !r.matters(v.Expires) })
+	kept := len(next)
+	for _, v := range r.live() {
+		if !have[v.TokenID] {
+			next = append(next, revoked{Revocation: v})
+		}
+	}
+	if len(next) == kept {
 		return nil
 	}
-	return r.write(all)
+	slices.SortStableFunc(next, func(a, b revoked) int { return strings.Compare(a.TokenID, b.TokenID) })
+	return r.write(next)
 }
 
-// live drops what has expired and returns the rest, sorted.
+// revoked is an entry of the file. One that was read is written again as it stood.
+type revoked struct {
+	transporter.Revocation
+	text json.RawMessage // nil = it was not read
+}
+
+// UnmarshalJSON keeps the text.
+func (v *revoked) UnmarshalJSON(text []byte) error {
+	v.text = bytes.Clone(text)
+	return json.Unmarshal(text, &v.Revocation)
+}
+
+// MarshalJSON gives the text back.
+func (v revoked) MarshalJSON() ([]byte, error) {
+	if v.text != nil {
+		return v.text, nil
+	}
+	return json.Marshal(v.Revocation)
+}
+
+// live drops what has expired and returns the rest.
 func (r *revocations) live() []transporter.Revocation {
 	now := r.now()
 	r.mu.Lock()
@@ -150,13 +183,12 @@ func (r *revocations) live() []transporter.Revocation {
 	for id, exp := range r.until {
 		all = append(all, transporter.Revocation{TokenID: id, Expires: exp})
 	}
-	slices.SortFunc(all, func(a, b transporter.Revocation) int { return strings.Compare(a.TokenID, b.TokenID) })
 	return all
 }
 
 // read returns what the file holds. A broken one counts as empty: it is about to be
 // replaced by what this and the other nodes remember.
-func (r *revocations) read() ([]transporter.Revocation, error) {
+func (r *revocations) read() ([]revoked, error) {
 	f, err := os.Open(r.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -176,8 +208,8 @@ func (r *revocations) read() ([]transporter.Revocation, error) {
 	return list, nil
 }
 
-func parseRevoked(data []byte) ([]transporter.Revocation, error) {
-	var list []transporter.Revocation
+func parseRevoked(data []byte) ([]revoked, error) {
+	var list []revoked
 	if err := json.Unmarshal(data, &list); err != nil {
 		return nil, fmt.Errorf("reading it: %w", err)
 	}
@@ -185,7 +217,7 @@ func parseRevoked(data []byte) ([]transporter.Revocation, error) {
 }
 
 // write replaces the file by a rename.
-func (r *revocations) write(all []transporter.Revocation) error {
+func (r *revocations) write(all []revoked) error {
 	data, err := json.MarshalIndent(all, "", " ")
 	if err != nil {
 		return err

@@ -1,9 +1,11 @@
 package user
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -192,6 +194,41 @@ func TestFileIsWrittenOnlyWhenItLacksSomething(t *testing.T) {
 	r.revoked.sync()
 	if after, _ := os.Stat(r.revoked.path); !os.SameFile(before, after) {
 		t.Error("it was written again for nothing")
+	}
+}
+
+// TestWhatANewerVersionSaysInTheListStays has one that says more of a token, and of something that is no token here.
+func TestWhatANewerVersionSaysInTheListStays(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	now := r.clock.now()
+	token, over := revocation(now, time.Hour), revocation(now, -time.Hour)
+	entry := func(format string, id string, at time.Time) string {
+		return fmt.Sprintf(format, id, at.Format(time.RFC3339Nano))
+	}
+	news := []string{
+		entry(`{"token_id":%q,"expires":%q,"why":{"by":"boss"}}`, token.TokenID, token.Expires),
+		entry(`{"user":%q,"expires":%q}`, "mallory", now.Add(time.Hour)),
+	}
+	text := "[" + strings.Join(append(news, entry(`{"token_id":%q,"expires":%q,"why":"old"}`, over.TokenID, over.Expires), "null"), ",") + "]"
+	if err := errors.Join(os.MkdirAll(filepath.Dir(r.revoked.path), 0o700), os.WriteFile(r.revoked.path, []byte(text), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	mine := revocation(now, time.Hour)
+	r.revoked.add(mine)
+	r.revoked.sync()
+	var got bytes.Buffer
+	data, err := os.ReadFile(r.revoked.path)
+	if err := errors.Join(err, json.Compact(&got, data)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range append(news, entry(`{"token_id":%q,"expires":%q}`, mine.TokenID, mine.Expires)) {
+		if !strings.Contains(got.String(), want) {
+			t.Errorf("%s is not in %s", want, got.String())
+		}
+	}
+	if n := len(r.listed(t)); n != 3 || !r.revoked.has(token.TokenID) {
+		t.Errorf("%d entries, want 3; the token is revoked: %t", n, r.revoked.has(token.TokenID))
 	}
 }
 
