@@ -161,7 +161,7 @@ and secret new have more.`,
 	})
 	root.AddCommand(a.initCmd(), a.checkCmd(), a.fmtCmd(), a.statusCmd(), a.reloadCmd(), a.configCmd(), a.nodesCmd(),
 		a.sessionsCmd(), a.versionCmd(), a.completionCmd())
-	root.AddCommand(a.explainCmd(), a.schemaCmd(), a.secretCmd(), manpages.Command("1", a.Version))
+	root.AddCommand(a.explainCmd(), a.schemaCmd(), a.secretCmd(), manpages.Command("fastxctl", "1", a.Version))
 	return root
 }
 

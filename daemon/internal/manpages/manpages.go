@@ -10,13 +10,15 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// Command returns the hidden command man, by which the packages get the pages of the program that it is added to:
-// "PROGRAM man DIR" writes PROGRAM.SECTION and a page for each command below it. Pages are the same for the same
-// version and date, which is that of the sources.
-func Command(section, version string) *cobra.Command {
+// Command returns the hidden command man, by which the packages get the pages of the program that it is added to. Pages
+// are the same for the same version and date, which is that of the sources.
+func Command(program, section, version string) *cobra.Command {
 	var date string
 	c := &cobra.Command{
 		Use: "man DIR", Short: "Write the man pages into a directory", Hidden: true,
+		Long: fmt.Sprintf(`man writes %[1]s.%[2]s, and a page for each command below %[1]s, into a directory,
+which it makes where it is missing. They say what --help says.`, program, section),
+		Example: fmt.Sprintf("  %s man --date 2026-11-25 build/man%s", program, section),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return fmt.Errorf("say one directory; see %s --help", c.CommandPath())

@@ -14,7 +14,7 @@ func program() *cobra.Command {
 	root := &cobra.Command{Use: "fxtest", Short: "Test pages", Long: "fxtest says more."}
 	below := &cobra.Command{Use: "go [FILE]", Short: "Go somewhere", Example: "  fxtest go there", RunE: func(*cobra.Command, []string) error { return nil }}
 	below.Flags().Bool("fast", false, "run")
-	root.AddCommand(below, Command("1", "1.2.3"))
+	root.AddCommand(below, Command("fxtest", "1", "1.2.3"))
 	root.CompletionOptions.DisableDefaultCmd, root.SilenceErrors, root.SilenceUsage = true, true, true
 	return root
 }
