@@ -134,6 +134,12 @@ func livePackages(t *testing.T, old, next string) {
 		if m.Must("cat", "/etc/fastx/transporter-secret.ini", "/etc/fastx/nats-server.conf") != secret {
 			t.Errorf("the installation of %s has touched the secret", step.version)
 		}
+		m.Await("the transporter to be heard again, which was replaced, too", func() error {
+			if status := m.Call(m.Token(), "GET", "/api/v1/sessions", nil, nil); status != 200 {
+				return fmt.Errorf("status %d", status)
+			}
+			return nil
+		})
 		if live := m.awaitSettled(t); len(live) != len(ids) {
 			t.Errorf("%d of %d sessions live on under %s", len(live), len(ids), step.version)
 		}

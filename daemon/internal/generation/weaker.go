@@ -24,7 +24,9 @@ func (k *Keeper) Weaker(candidate *Generation) diag.List {
 	out := k.cut(candidate.Set)
 	out = append(out, raised(was.Permissions, candidate.Config.Permissions)...)
 	out = append(out, lostBlocks(was.NATS, candidate.Config.NATS)...)
-	out = append(out, lostSeeds(was.Transporter, candidate.Config.Transporter)...)
+	if !slices.Contains(candidate.Config.Removed, secretFile) {
+		out = append(out, lostSeeds(was.Transporter, candidate.Config.Transporter)...)
+	}
 	out.Sort()
 	return out
 }
@@ -122,12 +124,23 @@ func unlimited(a natsconf.Authorization) int {
 	return count
 }
 
-// lostSeeds finds components that had a seed of their own and now would show the one that all share.
+const secretFile = "transporter-secret.ini"
+
+// lostSeeds finds components that had a seed of their own and now would show the one that all share, and a node that had
+// a transporter and now would be one by itself: so reads a file of which only the first lines are written.
 func lostSeeds(was, now spec.Transporter) (out diag.List) {
+	if shows(was) && !shows(now) {
+		return diag.List{weaker(secretFile, "", "holds no seed and no token any more")}
+	}
 	for _, c := range spec.Components() {
 		if was.Seeds[c].Current != "" && now.Seeds[c].Current == "" && now.Form == was.Form && now.Default.Current != "" {
-			out = append(out, weaker("transporter-secret.ini", string(c)+".seed", "is gone"))
+			out = append(out, weaker(secretFile, string(c)+".seed", "is gone"))
 		}
 	}
 	return out
+}
+
+// shows reports whether any component has something to show at the transporter.
+func shows(t spec.Transporter) bool {
+	return slices.ContainsFunc(spec.Components(), func(c spec.Component) bool { return t.SeedOf(c).Current != "" })
 }

@@ -45,6 +45,8 @@ func TestWhatAFileDoesNotSayAnyMoreIsWeaker(t *testing.T) {
 		{"a user may do everything", "nats-server.conf", natsUsers, strings.Replace(natsUsers, `, permissions: {publish: ["fx.>"]}`, "", 1), []string{"permissions: is gone"}},
 		{"a key is added", "nats-server.conf", natsUsers, strings.Replace(natsUsers, "[{", `[{user: "b", password: "b-of-our-own", permissions: {publish: ["b"]}}, {`, 1), nil},
 		{"a component's seed is gone", "transporter-secret.ini", "[transporter]\nseed = " + seedA + "\n\n[user]\nseed = " + seedB + "\n", "[transporter]\nseed = " + seedA + "\n", []string{"user.seed: is gone"}},
+		{"all seeds are gone", "transporter-secret.ini", "[transporter]\nurls = tls://t1:4222\nseed = " + seedA + "\n", "[transporter]\n", []string{"transporter-secret.ini: holds no seed and no token any more"}},
+		{"the token is gone", "transporter-secret.ini", "[transporter]\nurls = tls://t1:4222\nform = token\ntoken = one-of-our-own\n", "# 1\n[transporter]\n", []string{"holds no seed and no token any more"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
