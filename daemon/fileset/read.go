@@ -54,7 +54,8 @@ var unfinished = regexp.MustCompile(`.\d{8}-\d+-[0-9a-z]{1,7}(-\d+)?$`)
 // Puppet's x20261125-4711-1x9k2v.
 func Ignored(name string) bool {
 	return strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") ||
-		len(name) > 1 && strings.HasPrefix(name, "#") && strings.HasSuffix(name, "#") || unfinished.MatchString(name)
+		len(name) > 1 && strings.HasPrefix(name, "#") && strings.HasSuffix(name, "#") ||
+		strings.Count(name, "-") > 1 && unfinished.MatchString(name) // the count is there for its speed
 }
 
 // Read returns the files below dir and the extra ones, which are absolute names.
@@ -250,6 +251,7 @@ func readNames(dir string) ([]string, error) {
 	if len(names) > MaxFiles {
 		return nil, errTooMany
 	}
+	slices.Sort(names) // a set is sorted in no time when its files come in order
 	return slices.DeleteFunc(names, Ignored), nil
 }
 

@@ -17,7 +17,7 @@ func TestEventsAreBelievedOnlyWhereNoneIsMissed(t *testing.T) {
 		happens func(*testing.T, *reader)
 		want    string // what the file is found to hold of which no event told
 	}{
-		"every directory is watched":       {func(*testing.T, *reader) {}, "old"},
+		"every directory is watched": {func(*testing.T, *reader) {}, "old"},
 		"the queue of events ran over": {func(_ *testing.T, r *reader) {
 			errors := make(chan error, 1)
 			errors <- fsnotify.ErrEventOverflow
