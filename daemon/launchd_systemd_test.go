@@ -224,6 +224,8 @@ func (m *machine) badTickets(t *testing.T) {
 		"expired":         {signer, func(c *ticket.Claims) { c.Expires = c.IssuedAt - 1 }, "has expired"},
 		"replayed":        {signer, func(c *ticket.Claims) { c.ID = used }, "has been used already"},
 		"for another":     {signer, func(c *ticket.Claims) { c.Node = node + "x" }, "is for node"},
+		"for any node":    {signer, func(c *ticket.Claims) { c.Node = "" }, "is for node"},
+		"not placed yet":  {signer, func(c *ticket.Claims) { c.Kind = ticket.Place }, "for something else"},
 		"of another kind": {signer, func(c *ticket.Claims) { c.Kind = ticket.Connect }, "for something else"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -37,11 +37,13 @@ func main() {
 func run(ctx context.Context) error {
 	o := launchd.Options{Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 	caller := flag.String("account", "fastx", "the account that fastxd runs as")
-	flag.StringVar(&o.Node, "node", cmp.Or(os.Getenv("FX_NODE_NAME"), hostname()), "this node's name, as fastxd knows it")
+	node := flag.String("node", "", "this node's name, as fastxd knows it; what the node file says, else the host's name")
+	nodeFile := flag.String("node-file", "/etc/default/fastx4", "the node file, which may name the node")
 	flag.StringVar(&o.KeysDir, "keys-dir", launchd.KeysDir, "the keys whose tickets are good, which root alone may write")
 	flag.StringVar(&o.StateDir, "state-dir", launchd.StateDir, "used tickets and the audit log")
 	flag.StringVar(&o.Supervisor, "supervisor", "/usr/bin/fastxd-session", "the program that runs a session")
 	flag.Parse()
+	o.Node = func() string { return cmp.Or(*node, os.Getenv("FX_NODE_NAME"), launchd.NodeName(*nodeFile)) }
 	if flag.NArg() > 0 {
 		return errors.New("there are no arguments beside the flags; see -help")
 	}
@@ -81,10 +83,4 @@ func listener() (*net.UnixListener, error) {
 		}
 	}
 	return nil, fmt.Errorf("systemd has to pass one Unix socket and passed %d; start fastxd-launchd.socket instead", len(passed))
-}
-
-// hostname is what fastxd, too, takes for its node's name.
-func hostname() string {
-	name, _ := os.Hostname()
-	return name
 }

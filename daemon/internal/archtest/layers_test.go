@@ -210,6 +210,7 @@ var layers = map[string]reasons{
 		"github.com/rogpeppe/go-internal/diff": "fmt shows what it would change",
 	},
 	"daemon/internal/launchd": {
+		"daemon/spec/syntax":      "the node file may name the node",
 		"daemon/fileset":          "what is noted survives a power cut",
 		"daemon/internal/account": "accounts are those that the machine knows",
 		"daemon/internal/audit":   "refusals are recorded",
