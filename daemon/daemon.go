@@ -109,11 +109,6 @@ func newNode(ctx context.Context, o Options) (*Node, error) {
 	if err := n.place.make(); err != nil {
 		return nil, err
 	}
-	if n.supervisor = o.Supervisor; n.supervisor == "" {
-		if n.supervisor, err = findSupervisor(); err != nil {
-			return nil, err
-		}
-	}
 	if n.account, err = account.Lookup(account.Getent).ByUID(ctx, os.Getuid()); err != nil {
 		return nil, err
 	}

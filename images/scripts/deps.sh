@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a make target needs and is not there yet.
 #
-#	deps.sh [--dry-run] run|test|packages
+#	deps.sh [--dry-run] run|test|packages|images
 #
 # Where nothing is missing, nothing is done and nobody is asked, so a second run
 # is instant. Without root it prints the exact command and fails. --dry-run prints
@@ -39,6 +39,7 @@ test   apt  rpm                                 rpm
 test   apt  rpmlint                             rpmlint
 test   apt  /usr/bin/ansible-playbook           ansible-core
 test   apt  /usr/bin/puppet                     puppet-agent
+images apt  mmdebstrap                          mmdebstrap
 run    dnf  Xvnc                                tigervnc-server-minimal
 run    dnf  xauth                               xorg-x11-xauth
 run    dnf  xterm                               xterm
@@ -66,18 +67,19 @@ test   dnf  vi                                  vim-minimal
 test   dnf  rpm                                 rpm
 test   dnf  rpmlint                             rpmlint
 test   dnf  /usr/bin/ansible-playbook           ansible-core
-test   dnf  /usr/bin/puppet                     puppet'
+test   dnf  /usr/bin/puppet                     puppet
+images dnf  mmdebstrap                          mmdebstrap'
 
 dry_run=
 if [[ ${1:-} == --dry-run ]]; then dry_run=1; shift; fi
 target=${1:-}
 case $target in
-run | test | packages) ;;
-*) echo "usage: deps.sh [--dry-run] run|test|packages" >&2; exit 2 ;;
+run | test | packages | images) ;;
+*) echo "usage: deps.sh [--dry-run] run|test|packages|images" >&2; exit 2 ;;
 esac
 
 also=run
-if [[ $target == packages ]]; then also=none; fi
+if [[ $target == packages || $target == images ]]; then also=none; fi
 
 fail() { printf '%s\n' "$@" >&2; exit 1; }
 
