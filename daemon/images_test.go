@@ -203,10 +203,10 @@ func clusterConfig(t *testing.T) string {
 	volume := dockerDo(t, "volume", "create", "--label", "fastx-kit=test")
 	t.Cleanup(func() { dockerDo(t, "volume", "rm", volume) })
 	a := newAPI(t)
-	make := exec.Command("docker", "run", "--rm", "--interactive", "--user", "fastx", "--volume", volume+":/etc/fastx", imageName("node-bookworm"),
+	fill := exec.Command("docker", "run", "--rm", "--interactive", "--user", "fastx", "--volume", volume+":/etc/fastx", imageName("node-bookworm"),
 		"sh", "-c", "fastxctl init /etc/fastx --user "+a.User+" --password-stdin && fastxctl secret new --url nats://transporter:4222")
-	make.Stdin = strings.NewReader(a.Password + "\n")
-	if out, err := make.CombinedOutput(); err != nil {
+	fill.Stdin = strings.NewReader(a.Password + "\n")
+	if out, err := fill.CombinedOutput(); err != nil {
 		t.Fatalf("make the configuration: %v\n%s", err, out)
 	}
 	return volume
@@ -223,5 +223,43 @@ func (b *box) checkConfined(t *testing.T) {
 		if !strings.Contains(string(status), want) {
 			t.Errorf("there is no %q in\n%s", want, status)
 		}
+	}
+}
+
+// TestDrillNodeImages takes the node of each suite through its life: every unit is up, the installed fastxd is ready, a session
+// is started and looked at, and so it is again when the container was stopped.
+func TestDrillNodeImages(t *testing.T) {
+	t.Parallel()
+	suites := []string{"bookworm"}
+	if *soak {
+		suites = []string{"bullseye", "bookworm", "trixie"}
+	}
+	buildImages(t, suites...)
+	for _, suite := range suites {
+		t.Run(suite, func(t *testing.T) { liveNode(t, "node-"+suite) })
+	}
+}
+
+func liveNode(t *testing.T, name string) {
+	t.Parallel()
+	if out := dockerDo(t, "run", "--rm", imageName(name), "sh", "-c", "cat /etc/machine-id; find /etc/ssh -name 'ssh_host_*'"); out != "" {
+		t.Errorf("all containers would share %s", out)
+	}
+	b := runImage(t, name, append([]string{"--hostname", "node"}, asMachine...)...)
+	b.awaitSystemd()
+	b.awaitHealth("healthy")
+	b.Must("sh", "-c", fmt.Sprintf("printf '%%s\\n' '%s' | runuser -u fastx -- fastxctl init /etc/fastx --user %s --password-stdin", b.Password, b.User))
+	b.Must("fastxctl", "reload", "--wait")
+	b.Must("systemctl", "is-active", "ssh.service", "dbus.service", "systemd-logind.service")
+	for range 2 {
+		b.AwaitReady()
+		s := b.StartSession(map[string]any{"app": "xterm"})
+		b.AwaitState(s.ID, transporter.Running)
+		b.view(s.ID).awaitColours(t, 2)
+		dockerDo(t, "restart", b.id)
+		b.locate()
+		b.awaitSystemd()
+		b.AwaitReady()
+		b.AwaitState(s.ID, transporter.Ended)
 	}
 }
