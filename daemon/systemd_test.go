@@ -49,8 +49,9 @@ func bootMachine(t *testing.T) *machine {
 	return m
 }
 
-// startContainer makes the base image where it is missing, starts a container of it, and waits for its systemd.
-func startContainer(t *testing.T) *machine {
+// startContainer makes the base image where it is missing, starts a container of it, and waits for its systemd. It may have
+// more of the host than others have.
+func startContainer(t *testing.T, more ...func(*docker.HostConfig)) *machine {
 	t.Helper()
 	pool, err := dockertest.NewPool("")
 	if err == nil {
@@ -63,7 +64,7 @@ func startContainer(t *testing.T) *machine {
 	container, err := pool.RunWithOptions(&dockertest.RunOptions{
 		Repository: image[0], Tag: image[1], Cmd: []string{"/lib/systemd/systemd"}, CapAdd: []string{"SYS_ADMIN"},
 		Mounts: []string{"/sys/fs/cgroup:/sys/fs/cgroup:ro"}, Labels: map[string]string{"fastx-kit": "test"},
-	}, func(h *docker.HostConfig) { h.Tmpfs = map[string]string{"/run": "", "/run/lock": ""} })
+	}, append(more, func(h *docker.HostConfig) { h.Tmpfs = map[string]string{"/run": "", "/run/lock": ""} })...)
 	if err != nil {
 		t.Fatalf("start the container: %v", err)
 	}
@@ -73,7 +74,14 @@ func startContainer(t *testing.T) *machine {
 		}
 	})
 	m := &machine{api: newAPI(t), container: container}
-	m.URL = "https://" + container.Container.NetworkSettings.IPAddress + ":3300"
+	m.awaitBoot()
+	return m
+}
+
+// awaitBoot finds the container's address and waits for its systemd.
+func (m *machine) awaitBoot() {
+	m.t.Helper()
+	m.URL = "https://" + m.container.Container.NetworkSettings.IPAddress + ":3300"
 	m.Await("systemd to be up", func() error {
 		out, err := m.Exec("systemctl", "is-system-running")
 		if !strings.Contains(out, "running") {
@@ -81,7 +89,6 @@ func startContainer(t *testing.T) *machine {
 		}
 		return nil
 	})
-	return m
 }
 
 // baseImage names the image with systemd and an X server, as repository and tag.
