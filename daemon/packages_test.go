@@ -93,14 +93,36 @@ func sameFiles(t *testing.T, a, b string) {
 }
 
 func lintPackages(t *testing.T, dir string) {
+	tools := boundCpio(t)
 	for _, name := range packageNames {
 		if out, err := exec.Command("lintian", "--allow-root", "--fail-on", "error,warning", packageFile(dir, name, "1.0.0", "deb")).CombinedOutput(); err != nil {
 			t.Errorf("lintian: %v\n%s", err, out)
 		}
-		if out, err := exec.Command("rpmlint", "--config", "../images/packages/rpmlint.toml", packageFile(dir, name, "1.0.0", "rpm")).CombinedOutput(); err != nil {
+		rpmlint := exec.Command("rpmlint", "--config", "../images/packages/rpmlint.toml", packageFile(dir, name, "1.0.0", "rpm"))
+		rpmlint.Env = append(os.Environ(), "PATH="+tools+":"+os.Getenv("PATH"))
+		if out, err := rpmlint.CombinedOutput(); err != nil {
 			t.Errorf("rpmlint: %v\n%s", err, out)
 		}
 	}
+	if _, err := os.Stat(filepath.Join(tools, "used")); err != nil {
+		t.Errorf("rpmlint unpacks packages another way than the test knows: %v", err)
+	}
+}
+
+// boundCpio makes a directory of tools in which cpio unpacks nothing outside of where it is run: the names in these
+// packages are absolute, and rpmlint would have them unpacked over this machine's own files.
+func boundCpio(t *testing.T) string {
+	t.Helper()
+	cpio, err := exec.LookPath("cpio")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	script := fmt.Sprintf("#!/bin/sh\n: >%s/used\nexec %s --no-absolute-filenames \"$@\"\n", dir, cpio)
+	if err := os.WriteFile(filepath.Join(dir, "cpio"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // checkPrograms unpacks a package and sees that each program in it is static, or needs no newer glibc than RHEL 8 has.

@@ -37,6 +37,7 @@ test   apt  vi                                  vim-tiny
 test   apt  lintian                             lintian
 test   apt  rpm                                 rpm
 test   apt  rpmlint                             rpmlint
+test   apt  cpio                                cpio
 test   apt  /usr/bin/ansible-playbook           ansible-core
 test   apt  /usr/bin/puppet                     puppet-agent
 run    dnf  Xvnc                                tigervnc-server-minimal
@@ -65,6 +66,7 @@ test   dnf  rsync                               rsync
 test   dnf  vi                                  vim-minimal
 test   dnf  rpm                                 rpm
 test   dnf  rpmlint                             rpmlint
+test   dnf  cpio                                cpio
 test   dnf  /usr/bin/ansible-playbook           ansible-core
 test   dnf  /usr/bin/puppet                     puppet'
 
