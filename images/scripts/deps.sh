@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a make target needs and is not there yet.
 #
-#	deps.sh [--dry-run] run|test|packages
+#	deps.sh [--dry-run] run|test|packages|repository
 #
 # Where nothing is missing, nothing is done and nobody is asked, so a second run
 # is instant. Without root it prints the exact command and fails. --dry-run prints
@@ -40,6 +40,14 @@ test   apt  rpmlint                             rpmlint
 test   apt  cpio                                cpio
 test   apt  /usr/bin/ansible-playbook           ansible-core
 test   apt  /usr/bin/puppet                     puppet-agent
+test   apt  gpg                                 gnupg
+test   apt  createrepo_c                        createrepo-c
+test   apt  apt-ftparchive                      apt-utils
+test   apt  dnf                                 dnf
+repository apt gpg                              gnupg
+repository apt createrepo_c                     createrepo-c
+repository apt apt-ftparchive                   apt-utils
+repository apt rpmsign                          rpm
 run    dnf  Xvnc                                tigervnc-server-minimal
 run    dnf  xauth                               xorg-x11-xauth
 run    dnf  xterm                               xterm
@@ -74,12 +82,12 @@ dry_run=
 if [[ ${1:-} == --dry-run ]]; then dry_run=1; shift; fi
 target=${1:-}
 case $target in
-run | test | packages) ;;
-*) echo "usage: deps.sh [--dry-run] run|test|packages" >&2; exit 2 ;;
+run | test | packages | repository) ;;
+*) echo "usage: deps.sh [--dry-run] run|test|packages|repository" >&2; exit 2 ;;
 esac
 
 also=run
-if [[ $target == packages ]]; then also=none; fi
+if [[ $target == packages || $target == repository ]]; then also=none; fi
 
 fail() { printf '%s\n' "$@" >&2; exit 1; }
 
