@@ -119,26 +119,27 @@ func TestReportUnits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	upstream := filepath.Join(strings.TrimSpace(string(dir)), "util")
-	for _, c := range []struct{ name, ours, peer, note string }{
-		{"transporter", transporterUnit, filepath.Join(upstream, "nats-server-hardened.service"), "peer-is=nats-server-hardened"},
-		{"launchd", "../images/units/fastxd-launchd.service", filepath.Join(upstream, "nats-server.service"), "peer-is=nats-server"},
-		{"fastxd", "../images/units/fastxd.service", filepath.Join(upstream, "nats-server.service"), "peer-is=nats-server no-sandbox-since-sessions-inherit-it"},
+	upstream := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "util", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	for _, c := range []struct{ name, peer string }{
+		{"fastxd-transporter", "nats-server-hardened"}, {"fastxd-launchd", "nats-server"}, {"fastxd", "nats-server"},
 	} {
-		line("unit_exposure_"+c.name, exposed(t, c.ours), exposed(t, c.peer), c.note)
+		unit, peer := c.name+".service", c.peer+".service"
+		line("unit_exposure_"+c.name, exposed(t, unit, readUnit(t, unit)), exposed(t, peer, upstream(peer)), "peer-is="+c.peer)
 	}
 }
 
-func exposed(t *testing.T, unit string) float64 {
+func exposed(t *testing.T, name, text string) float64 {
 	t.Helper()
-	text, err := os.ReadFile(unit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := analyze(t, string(text), "security", "--offline=true")
+	out, err := analyze(t, name, text, "security", "--offline=true")
 	found := exposure.FindStringSubmatch(out)
 	if err != nil || found == nil {
-		t.Fatalf("%s: %v\n%s", unit, err, out)
+		t.Fatalf("%s: %v\n%s", name, err, out)
 	}
 	score, err := strconv.ParseFloat(found[1], 64)
 	if err != nil {

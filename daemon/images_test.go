@@ -156,6 +156,8 @@ func imagesMakeACluster(t *testing.T) {
 	bus.awaitHealth("healthy")
 	gateway := runImage(t, "fastxd", append(append(mount, "--hostname", "gateway"), confined...)...)
 	node := runImage(t, "node-bookworm", append(append(mount, "--hostname", "node"), asMachine...)...)
+	node.awaitSystemd()
+	node.withoutLaunchd() // who signs in with htpasswd is no account of the node
 	for _, b := range []*box{gateway, node} {
 		b.awaitHealth("healthy")
 		b.AwaitReady()
@@ -227,7 +229,7 @@ func (b *box) checkConfined(t *testing.T) {
 }
 
 // TestDrillNodeImages takes the node of each suite through its life: every unit is up, the installed fastxd is ready, a session
-// is started and looked at, and so it is again when the container was stopped.
+// of each of two people is started, apart from the other's, and looked at, and so it is again when the container was stopped.
 func TestDrillNodeImages(t *testing.T) {
 	t.Parallel()
 	suites := []string{"bookworm"}
@@ -242,24 +244,38 @@ func TestDrillNodeImages(t *testing.T) {
 
 func liveNode(t *testing.T, name string) {
 	t.Parallel()
-	if out := dockerDo(t, "run", "--rm", imageName(name), "sh", "-c", "cat /etc/machine-id; find /etc/ssh -name 'ssh_host_*'"); out != "" {
+	if out := dockerDo(t, "run", "--rm", imageName(name), "sh", "-c", "cat /etc/machine-id; find /etc /var -name 'ssh_host_*' -o -name '*.key' -o -path '*/keys.d/*'"); out != "" {
 		t.Errorf("all containers would share %s", out)
 	}
 	b := runImage(t, name, append([]string{"--hostname", "node"}, asMachine...)...)
 	b.awaitSystemd()
 	b.awaitHealth("healthy")
-	b.Must("sh", "-c", fmt.Sprintf("printf '%%s\\n' '%s' | runuser -u fastx -- fastxctl init /etc/fastx --user %s --password-stdin", b.Password, b.User))
-	b.Must("fastxctl", "reload", "--wait")
+	b.addPerson("ann")
+	b.addPerson("bob")
+	b.beginConfig()
 	b.Must("systemctl", "is-active", "ssh.service", "dbus.service", "systemd-logind.service")
 	for range 2 {
 		b.AwaitReady()
-		s := b.StartSession(map[string]any{"app": "xterm"})
-		b.AwaitState(s.ID, transporter.Running)
-		b.view(s.ID).awaitColours(t, 2)
+		ann, bob := b.settle("ann"), b.settle("bob")
+		for _, r := range []resident{ann, bob} {
+			b.owned(t, r)
+		}
+		b.apart(t, ann, bob)
+		b.view(ann.id).awaitColours(t, 2)
 		dockerDo(t, "restart", b.id)
 		b.locate()
 		b.awaitSystemd()
 		b.AwaitReady()
-		b.AwaitState(s.ID, transporter.Ended)
+		b.AwaitState(ann.id, transporter.Ended)
 	}
+}
+
+// withoutLaunchd has a node run every session as the daemon's account, as sandbox.conf says.
+func (m *machine) withoutLaunchd() {
+	m.t.Helper()
+	m.Must("mkdir", "-p", "/etc/systemd/system/fastxd.service.d")
+	m.Must("ln", "-s", "/dev/null", "/etc/systemd/system/fastxd.service.d/sandbox.conf")
+	m.Must("systemctl", "disable", "--now", "fastxd-launchd.socket")
+	m.Must("systemctl", "daemon-reload")
+	m.Must("systemctl", "restart", "fastxd.service")
 }

@@ -26,7 +26,10 @@ const (
 // addLaunchd does what the packages will do for fastxd-launchd, and lets it trust this node's logins.
 func (m *machine) addLaunchd() {
 	m.t.Helper()
-	m.copyIn(filepath.Join(binaries.dir, "fastxd-launchd"), "/usr/bin/fastxd-launchd", "0755")
+	m.Must("mkdir", "-p", "/usr/libexec/fastxd")
+	for _, program := range []string{"fastxd-launchd", "fastxd-session"} {
+		m.copyIn(filepath.Join(binaries.dir, program), "/usr/libexec/fastxd/"+program, "0755")
+	}
 	for _, unit := range []string{"fastxd-launchd.socket", "fastxd-launchd.service"} {
 		m.copyIn("../images/units/"+unit, "/etc/systemd/system/"+unit, "0644")
 	}
@@ -224,6 +227,8 @@ func (m *machine) badTickets(t *testing.T) {
 		"expired":         {signer, func(c *ticket.Claims) { c.Expires = c.IssuedAt - 1 }, "has expired"},
 		"replayed":        {signer, func(c *ticket.Claims) { c.ID = used }, "has been used already"},
 		"for another":     {signer, func(c *ticket.Claims) { c.Node = node + "x" }, "is for node"},
+		"for any node":    {signer, func(c *ticket.Claims) { c.Node = "" }, "is for node"},
+		"not placed yet":  {signer, func(c *ticket.Claims) { c.Kind = ticket.Place }, "for something else"},
 		"of another kind": {signer, func(c *ticket.Claims) { c.Kind = ticket.Connect }, "for something else"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -111,9 +111,10 @@ func (n *Node) buildWebserver(_ identity, c *transporter.Conn) (component, error
 }
 
 // chooseStarter says who starts this node's sessions, for as long as it runs: a node never comes to run sessions as
-// another user than before because fastxd-launchd is away for a moment.
-func chooseStarter() spawn.Starter {
-	if launchd.Here(launchd.Socket) {
+// another user than before because fastxd-launchd is away for a moment. A node that must not start any by itself,
+// since they would be in its sandbox, leaves them to fastxd-launchd even when that is not there.
+func chooseStarter(only bool) spawn.Starter {
+	if only || launchd.Here(launchd.Socket) {
 		return launchd.Client{Path: launchd.Socket}
 	}
 	return spawn.Best()

@@ -13,6 +13,8 @@ case ${2:-test} in
 test)
 	image=fastx-kit/base-$suite
 	packages=systemd,systemd-sysv,dbus,tigervnc-standalone-server,openbox,xterm,xauth,fonts-dejavu-core,curl,ca-certificates,procps,iproute2,x11-utils
+	# What packages meet: the other packager, and a share that root has no rights on.
+	packages+=,rpm,bindfs,fuse3
 	;;
 plain)
 	image=fastx-kit/plain-$suite

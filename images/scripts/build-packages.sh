@@ -68,10 +68,11 @@ changelog() {
 documents() {
 	local dir=$1 tools=$2 day
 	day=$(date -u -d "@$SOURCE_DATE_EPOCH" +%F)
-	mkdir -p "$dir"/{man1,man8,completion,doc}
+	mkdir -p "$dir"/{man1,man8,launchd8,completion,doc}
 	"$tools/fastxctl" man --date "$day" "$dir/man1"
 	"$tools/fastxd" man --date "$day" "$dir/man8"
-	gzip -9n "$dir"/man[18]/*
+	"$tools/fastxd-launchd" man --date "$day" "$dir/launchd8"
+	gzip -9n "$dir"/{man1,man8,launchd8}/*
 	"$tools/fastxctl" completion bash >"$dir/completion/fastxctl.bash"
 	"$tools/fastxctl" completion zsh >"$dir/completion/_fastxctl"
 	"$tools/fastxctl" completion fish >"$dir/completion/fastxctl.fish"
@@ -81,6 +82,16 @@ documents() {
 	changelog >"$dir/doc/changelog.yaml"
 	mkdir "$dir/novnc"
 	cp -r "$novnc"/{app,core,vendor} "$dir/novnc/"
+	pam "$dir/pam"
+}
+
+# pam gives images/pam/SERVICE.FAMILY its name in /etc/pam.d.
+pam() {
+	local dir=$1 file name
+	for file in images/pam/*.*; do
+		name=$(basename "$file")
+		install -D -m 0644 "$file" "$dir/${name##*.}/${name%.*}"
+	done
 }
 
 compile() {
