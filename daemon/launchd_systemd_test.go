@@ -26,7 +26,10 @@ const (
 // addLaunchd does what the packages will do for fastxd-launchd, and lets it trust this node's logins.
 func (m *machine) addLaunchd() {
 	m.t.Helper()
-	m.copyIn(filepath.Join(binaries.dir, "fastxd-launchd"), "/usr/bin/fastxd-launchd", "0755")
+	m.Must("mkdir", "-p", "/usr/libexec/fastxd")
+	for _, program := range []string{"fastxd-launchd", "fastxd-session"} {
+		m.copyIn(filepath.Join(binaries.dir, program), "/usr/libexec/fastxd/"+program, "0755")
+	}
 	for _, unit := range []string{"fastxd-launchd.socket", "fastxd-launchd.service"} {
 		m.copyIn("../images/units/"+unit, "/etc/systemd/system/"+unit, "0644")
 	}

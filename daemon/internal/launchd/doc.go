@@ -38,6 +38,8 @@
 // three: the lock, the log, and the order. One is answered by one Reply. Each side refuses a Version it does not know.
 package launchd
 
+import "github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
+
 // Socket is where fastxd-launchd listens.
 const Socket = "/run/fastxd-launchd.sock"
 
@@ -46,6 +48,6 @@ const Version = 1
 
 // Where fastxd-launchd keeps what it needs.
 const (
-	KeysDir  = "/etc/fastx-launchd/keys.d" // the trusted keys, <id>.pem
-	StateDir = "/var/lib/fastxd-launchd"   // used tickets and the audit log
+	KeysDir  = ticket.MachineKeysDir     // the trusted keys, <id>.pem
+	StateDir = "/var/lib/fastxd-launchd" // used tickets and the audit log
 )

@@ -2,10 +2,12 @@
 # What the packages do alike on every distribution when they are installed, and what is to be done again when something
 # was in the way then:
 #
-#	setup.sh node|transporter
+#	setup.sh common|node|transporter
+#
+# common is for all nodes, node for those that run sessions, which trust their own logins from then on.
 set -eu
 
-fx_role=${1:-node}
+fx_role=${1:-common}
 fx_again="/usr/lib/fastxd/setup.sh $fx_role"
 
 fx_say() { echo "fastxd: $*" >&2; }
@@ -67,7 +69,31 @@ fx_secret() {
 	return 1
 }
 
-fx_account
+# fx_trust lets this node's fastxd-launchd start sessions for those who sign in here. What an administrator has made of the
+# directory of trusted keys afterwards is never changed.
+fx_trust() {
+	keys=/etc/fastx-launchd/keys.d
+	if [ -d "$keys" ]; then return; fi
+	code=0
+	fx_node_directories && install -d -m 0755 /etc/fastx-launchd "$keys" && fastxctl key show --install >/dev/null || code=$?
+	case $code in
+	0 | 6) return ;; # 6: this node signs no tickets; those that it is to trust are put there by hand
+	esac
+	rmdir "$keys" /etc/fastx-launchd 2>/dev/null || :
+	fx_say "no session can be started yet, since no key is trusted; mend what is said above, then run: $fx_again"
+	return 1
+}
+
+# fx_node_directories makes what the unit would make at its first start.
+fx_node_directories() {
+	[ -d /var/lib/fastx-local ] || install -d -m 0700 -o fastx -g fastx /var/lib/fastx-local
+}
+
+fx_account || { fx_say "the account fastx cannot be made; make it, then run: $fx_again"; exit 1; }
+if [ "$fx_role" = node ]; then
+	fx_trust
+	exit
+fi
 fx_home
 fx_ok=0
 fx_directory /etc/fastx || fx_ok=1
