@@ -7,6 +7,8 @@ set -euo pipefail
 
 suite=${1:-bookworm}
 packages=systemd,systemd-sysv,dbus,tigervnc-standalone-server,openbox,xterm,xauth,fonts-dejavu-core,curl,ca-certificates,procps,iproute2,x11-utils
+# Logins and what surrounds them: sshd, sudo, logind, a second factor, and accounts that only the name service knows.
+packages+=,openssh-server,sudo,libpam-systemd,libpam-oath,libnss-extrausers
 exclude=(/usr/share/doc/\* /usr/share/man/\* /usr/share/locale/\*)
 
 tag=$(printf '%s\n' "$suite" "$packages" "${exclude[@]}" | sha256sum | cut -c1-12)
