@@ -165,6 +165,8 @@ var layers = map[string]reasons{
 		"daemon/spec":                 "what the files mean",
 	},
 	"daemon/internal/user": {
+		"daemon/internal/account":     "a user of the machine is in the groups that the name service says",
+		"daemon/internal/session":     "an account of the machine",
 		"daemon/internal/audit":       "logins are recorded",
 		"daemon/internal/generation":  "it judges as one says",
 		"daemon/internal/reload":      "it is a service",
@@ -209,7 +211,21 @@ var layers = map[string]reasons{
 
 		"github.com/rogpeppe/go-internal/diff": "fmt shows what it would change",
 	},
+	"daemon/internal/pam": {
+		"daemon/internal/session": "lines travel as they do from a supervisor",
+	},
+	"daemon/internal/pam/libpam": {
+		"daemon/internal/pam":          "what it says and hears",
+		"daemon/internal/session":      "lines travel as they do from a supervisor",
+		"github.com/ebitengine/purego": "calls libpam without cgo; it makes a program a dynamic one, so fastxd-pam alone may link it",
+	},
+	"daemon/cmd/fastxd-pam": {
+		"daemon/internal/pam/libpam": "all it does",
+		"daemon/internal/session":    "the connection it is started with",
+	},
 	"daemon/internal/launchd": {
+		"daemon/internal/pam":     "logins are judged by PAM, in a process of its own",
+		"golang.org/x/time/rate":  "guesses are limited",
 		"daemon/fileset":          "what is noted survives a power cut",
 		"daemon/internal/account": "accounts are those that the machine knows",
 		"daemon/internal/audit":   "refusals are recorded",
