@@ -2,7 +2,6 @@ package user
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -33,12 +32,16 @@ const (
 // A login is a conversation that goes on for as long as sshd has questions. It is a goroutine with a
 // connection, since the client of x/crypto waits inside of a callback while a person answers.
 type sshd struct {
+	*residents // who logs in by ssh is an account
+
 	site   func() *sshSite // nil: auth-ssh.ini does not say that there are such logins
 	log    *slog.Logger
 	gate   *gate
 	places chan struct{}
 	dial   func(ctx context.Context, addr string) (net.Conn, error)
 }
+
+var _ Method = (*sshd)(nil)
 
 // sshSite is the sshd that is asked, as one generation has it.
 type sshSite struct {
@@ -59,28 +62,32 @@ func newSSHSite(c *spec.AuthSSH, set fileset.Set) *sshSite {
 	return s
 }
 
-func newSSHD(site func() *sshSite, log *slog.Logger) *sshd {
-	return &sshd{site: site, log: log, gate: newGate(sshAtOnce), places: make(chan struct{}, maxConversations), dial: dialTCP}
+func newSSHD(site func() *sshSite, people *residents, log *slog.Logger) *sshd {
+	return &sshd{residents: people, site: site, log: log, gate: newGate(sshAtOnce), places: make(chan struct{}, maxConversations), dial: dialTCP}
 }
 
 func dialTCP(ctx context.Context, addr string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "tcp", addr)
 }
 
+// Name is "ssh".
+func (s *sshd) Name() string { return "ssh" }
+
+// Takes takes everybody while there is an sshd to ask: who has an account is for that to say. "ann/role" and "ann:style" would be
+// ann to sshd, and somebody else to us.
+func (s *sshd) Takes(user string) bool { return s.site() != nil && account.ValidName(user) }
+
 // Login begins a conversation with sshd.
 func (s *sshd) Login(ctx context.Context, a Attempt) (Step, error) {
 	site := s.site()
-	if site == nil {
-		return Step{}, errors.New("auth-ssh.ini does not say that users log in through sshd")
-	}
-	if !account.ValidName(a.User) { // "ann/role" and "ann:style" would be ann to sshd, and somebody else to us
+	if site == nil { // it was turned off just now
 		return Step{}, ErrWrong
 	}
 	keys, err := site.hostKeys()
 	if err != nil {
 		return Step{}, fmt.Errorf("sshd at %s is not asked: %w", site.addr, err)
 	}
-	c := newConversation(site.addr, keys, a, s.log)
+	c := newConversation(site.addr, keys, a, s.Admit, s.log)
 	var first *news
 	err = s.gate.do(ctx, func() {
 		if s.begin(c) {
@@ -95,7 +102,7 @@ func (s *sshd) Login(ctx context.Context, a Attempt) (Step, error) {
 	case first == nil:
 		first = c.await(ctx, nil)
 	}
-	return c.step(first)
+	return c.step(ctx, first)
 }
 
 // begin lets a conversation run if there is a place for it.

@@ -44,6 +44,8 @@ type conversation struct {
 	keys hostKeys
 	log  *slog.Logger
 	user string
+	// admit makes the name that sshd has let in that of an account of this node.
+	admit func(ctx context.Context, user string) (string, error)
 
 	ctx     context.Context // done when it is over, whoever ends it
 	end     context.CancelCauseFunc
@@ -67,8 +69,8 @@ type news struct {
 	err     error
 }
 
-func newConversation(addr string, keys hostKeys, a Attempt, log *slog.Logger) *conversation {
-	c := &conversation{addr: addr, keys: keys, log: log, user: a.User, password: a.Password,
+func newConversation(addr string, keys hostKeys, a Attempt, admit func(context.Context, string) (string, error), log *slog.Logger) *conversation {
+	c := &conversation{addr: addr, keys: keys, admit: admit, log: log, user: a.User, password: a.Password,
 		news: make(chan *news, 1), answers: make(chan []string)}
 	c.ctx, c.end = context.WithCancelCause(context.Background())
 	return c
@@ -88,20 +90,29 @@ func (c *conversation) await(ctx context.Context, limit <-chan time.Time) *news 
 }
 
 // step is how far the login has come.
-func (c *conversation) step(n *news) (Step, error) {
+func (c *conversation) step(ctx context.Context, n *news) (Step, error) {
 	switch {
 	case n.err != nil:
 		return Step{}, n.err
 	case n.prompts == nil:
-		return Step{User: c.user}, nil
+		return c.enter(ctx)
 	}
 	return Step{Prompts: n.prompts, Answer: c.answer, Abandon: func() { c.end(errOver) }}, nil
+}
+
+// enter ends the login of whom sshd lets in. An account that this node does not know could have no session.
+func (c *conversation) enter(ctx context.Context) (Step, error) {
+	name, err := c.admit(ctx, c.user)
+	if errors.Is(err, ErrWrong) {
+		c.log.Warn("sshd lets somebody in who has no account on this node; getent passwd should know all that sshd does", "sshd", c.addr, "user", c.user)
+	}
+	return Step{User: name}, err
 }
 
 func (c *conversation) answer(ctx context.Context, answers []string) (Step, error) {
 	select {
 	case c.answers <- answers:
-		return c.step(c.await(ctx, nil))
+		return c.step(ctx, c.await(ctx, nil))
 	case <-c.ctx.Done(): // sshd did not wait so long (LoginGraceTime)
 		return Step{}, errTooLate
 	}

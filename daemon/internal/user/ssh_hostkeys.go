@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
-	"golang.org/x/sys/unix"
+	linux "golang.org/x/sys/unix"
 )
 
 // hostKeyFiles are the public keys of this machine's own sshd.
@@ -117,7 +117,7 @@ func explain(err error, name, addr string, key ssh.PublicKey) error {
 
 // parseKnownHosts lets the library, which reads files alone, read bytes: those at hand are the generation's.
 func parseKnownHosts(known []byte, name string) (ssh.HostKeyCallback, error) {
-	fd, err := unix.MemfdCreate("known_hosts", unix.MFD_CLOEXEC)
+	fd, err := linux.MemfdCreate("known_hosts", linux.MFD_CLOEXEC)
 	if err != nil {
 		return nil, err
 	}

@@ -109,9 +109,9 @@ func New(o Options) (*User, error) {
 }
 
 // newMethods lists the ways to log in, in the order in which they take names.
-func (u *User) newMethods(Options) *methods {
+func (u *User) newMethods(o Options) *methods {
 	return &methods{
-		all:    []Method{newHtpasswd(u.logins)},
+		all:    []Method{newHtpasswd(u.logins), newSSHD(u.sshSite, u.people, o.Log)},
 		mapped: func(string) string { return "" },
 	}
 }
@@ -122,7 +122,7 @@ func (u *User) Name() string { return string(spec.User) }
 // Prepare makes ready for gen. It refuses none: what is wrong with the files
 // is found when they are checked.
 func (u *User) Prepare(_ context.Context, gen *generation.Generation) (reload.Change, error) {
-	next := newPolicy(gen.Config)
+	next := newPolicy(gen)
 	return reload.Steps{OnCommit: func() { u.config.Store(next) }}, nil
 }
 
