@@ -346,8 +346,8 @@ func (m *machine) daemonSandbox(t *testing.T) {
 	}
 }
 
-// installPackages installs, upgrades to or goes back to a version.
-func (m *machine) installPackages(dir, version string) {
+// installPackages installs, upgrades to or goes back to a version, and returns what is said.
+func (m *machine) installPackages(dir, version string) string {
 	m.t.Helper()
 	args := []string{"dpkg", "--install"}
 	for _, name := range packageNames {
@@ -355,8 +355,9 @@ func (m *machine) installPackages(dir, version string) {
 		m.copyIn(packageFile(dir, name, version, "deb"), file, "0644")
 		args = append(args, file)
 	}
-	m.Must(args...)
+	said := m.Must(args...)
 	m.Must("sh", "-c", "rm /tmp/fastxd*.deb")
+	return said
 }
 
 // files are those of a machine that packages may leave behind, but for what dpkg, systemd and the account's makers keep.
