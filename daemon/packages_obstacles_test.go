@@ -58,12 +58,12 @@ var obstacles = map[string]obstacle{
 		holds:  "test -z \"$(ls -A /etc/fastx)\"",
 		remedy: "mount -t tmpfs -o size=64m none /etc/fastx && chown fastx: /etc/fastx",
 		again:  []string{"/usr/lib/fastxd/setup.sh common", "/usr/lib/fastxd/setup.sh transporter"},
-		after:  "grep -q seed /etc/fastx/transporter-secret.ini && umount -l /etc/fastx && test -z \"$(ls -A /etc/fastx)\"",
+		after:  "grep ' /etc/fastx ' /proc/$(systemctl show -P MainPID fastxd)/mountinfo && grep -q seed /etc/fastx/transporter-secret.ini && umount -l /etc/fastx && test -z \"$(ls -A /etc/fastx)\"",
 	},
 	"a share that root may not even look at": {
 		before: "chmod 666 /dev/fuse && useradd --system --create-home fastx && " + ownShare + "install -d -o fastx /etc/fastx && runuser -u fastx -- bindfs --no-allow-other /srv/share /etc/fastx && ! ls /etc/fastx 2>/dev/null",
 		holds:  "! ls /etc/fastx 2>/dev/null && test $(stat -c %U:%a /srv/share/transporter-secret.ini) = fastx:600 && test -s /srv/share/nats-server.conf",
-		after:  "systemctl is-active fastxd-transporter fastxd",
+		after:  "systemctl is-active fastxd-transporter && systemctl is-active fastxd",
 	},
 	"numbers that were fixed before": {
 		before: "mkdir /etc/sysusers.d && printf 'g fastx 7001\\nu fastx 7000:7001 \"FastX cluster\" /var/lib/fastx /bin/bash\\n' >/etc/sysusers.d/fastxd.conf",
@@ -79,7 +79,7 @@ func TestInstallationsFindObstacles(t *testing.T) {
 	packages := oldPackages(t)
 	for name, o := range obstacles {
 		t.Run(name, func(t *testing.T) {
-			m := startContainer(t, withFUSE)
+			m := startContainer(t, withFUSE, lookInside)
 			m.Must("sh", "-c", o.before)
 			said := m.installPackages(packages, "1.0.0")
 			for _, want := range o.lines {
@@ -111,6 +111,43 @@ func TestInstallationsFindObstacles(t *testing.T) {
 			})
 			m.Must("sh", "-c", o.after)
 		})
+	}
+}
+
+// TestWithoutTheHelperNoSessionStarts installs the daemon alone: its sandbox is not to become that of sessions, and the way out
+// is said, and works.
+func TestWithoutTheHelperNoSessionStarts(t *testing.T) {
+	t.Parallel()
+	m := startContainer(t)
+	m.addPerson("ann")
+	m.copyIn(packageFile(oldPackages(t), "fastxd-core", "1.0.0", "deb"), "/tmp/core.deb", "0644")
+	m.Must("dpkg", "--install", "/tmp/core.deb")
+	if out, err := m.Exec("systemctl", "is-active", "fastxd.service"); err == nil {
+		t.Errorf("a gateway is started before it has a configuration: %s", out)
+	}
+	m.Must("systemctl", "start", "fastxd.service")
+	m.beginConfig()
+	if out, err := m.startAs("ann"); err == nil || !strings.Contains(out, "install the package fastxd, or run: systemctl enable --now fastxd-launchd.socket") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if left, err := m.Exec("pgrep", "-x", "fastxd-session"); err == nil {
+		t.Errorf("a supervisor runs: %s", left)
+	}
+	var steps []string // the comment of the drop-in says how
+	for line := range strings.Lines(readUnit(t, "fastxd.service")) {
+		if step, ok := strings.CutPrefix(line, "#\t"); ok {
+			steps = append(steps, step)
+		}
+	}
+	if len(steps) != 4 {
+		t.Fatalf("the drop-in says %q", steps)
+	}
+	m.Must("sh", "-c", strings.Replace(strings.Join(steps, ""), "systemctl disable --now fastxd-launchd.socket\n", "", 1)) // it is not here
+	m.AwaitReady()
+	s := m.StartSession(map[string]any{"command": "exec xterm -e cat", "geometry": "320x200"})
+	m.AwaitState(s.ID, transporter.Running)
+	if got := m.Must("ps", "-C", "fastxd-session", "-o", "user="); got != "fastx" {
+		t.Errorf("without the helper the session runs as %s", got)
 	}
 }
 
