@@ -36,12 +36,11 @@ type Node struct {
 	notify *notifier
 	since  time.Time
 
-	place      place
-	machine    *spec.Machine // as it was at the start
-	supervisor string        // path of fastxd-session
-	account    session.Account
-	starter    spawn.Starter
-	claim      *os.File // the lock on FX_LOCAL_DIR
+	place   place
+	machine *spec.Machine // as it was at the start
+	account session.Account
+	starter spawn.Starter
+	claim   *os.File // the lock on FX_LOCAL_DIR
 
 	hub     *transporter.Hub
 	audit   *audit.Log
@@ -93,9 +92,17 @@ func (n *Node) buildManager(who identity, c *transporter.Conn) (component, error
 	return manager.New(manager.Options{Conn: c, Instance: who.instance, Log: n.opts.Logs.For("manager")}), nil
 }
 
+// buildLauncher finds fastxd-session first: a node that runs no sessions does not need it.
 func (n *Node) buildLauncher(who identity, c *transporter.Conn) (component, error) {
+	supervisor := n.opts.Supervisor
+	if supervisor == "" {
+		var err error
+		if supervisor, err = findSupervisor(); err != nil {
+			return nil, err
+		}
+	}
 	return launcher.New(launcher.Options{Conn: c, Dirs: n.place.Dirs, Node: who.node, Instance: who.instance,
-		Supervisor: n.supervisor, Account: n.account, Starter: n.starter, Log: n.opts.Logs.For("launcher"), Audit: n.audit})
+		Supervisor: supervisor, Account: n.account, Starter: n.starter, Log: n.opts.Logs.For("launcher"), Audit: n.audit})
 }
 
 func (n *Node) buildWebserver(_ identity, c *transporter.Conn) (component, error) {

@@ -53,13 +53,7 @@ func bootMachine(t *testing.T) *machine {
 // more of the host than others have.
 func startContainer(t *testing.T, more ...func(*docker.HostConfig)) *machine {
 	t.Helper()
-	pool, err := dockertest.NewPool("")
-	if err == nil {
-		err = pool.Client.Ping()
-	}
-	if err != nil {
-		t.Skipf("container tests are skipped: no Docker engine answers: %v", err)
-	}
+	pool := needEngine(t)
 	image := baseImage(t)
 	container, err := pool.RunWithOptions(&dockertest.RunOptions{
 		Repository: image[0], Tag: image[1], Cmd: []string{"/lib/systemd/systemd"}, CapAdd: []string{"SYS_ADMIN"},
@@ -78,10 +72,29 @@ func startContainer(t *testing.T, more ...func(*docker.HostConfig)) *machine {
 	return m
 }
 
+// needEngine finds the Docker engine, without which a test of containers has nothing to do.
+func needEngine(t *testing.T) *dockertest.Pool {
+	t.Helper()
+	pool, err := dockertest.NewPool("")
+	if err == nil {
+		err = pool.Client.Ping()
+	}
+	if err != nil {
+		t.Skipf("container tests are skipped: no Docker engine answers: %v", err)
+	}
+	return pool
+}
+
 // awaitBoot finds the container's address and waits for its systemd.
 func (m *machine) awaitBoot() {
 	m.t.Helper()
 	m.URL = "https://" + m.container.Container.NetworkSettings.IPAddress + ":3300"
+	m.awaitSystemd()
+}
+
+// awaitSystemd waits until every unit is up, and none has failed.
+func (m *machine) awaitSystemd() {
+	m.t.Helper()
 	m.Await("systemd to be up", func() error {
 		out, err := m.Exec("systemctl", "is-system-running")
 		if !strings.Contains(out, "running") {

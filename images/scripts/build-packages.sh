@@ -15,16 +15,6 @@ SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH TZ=UTC LC_ALL=C RELEASE=1
 export MAINTAINER="fastx-kit maintainers <fastx-kit@users.noreply.github.com>"
 
-# version prints what this commit is called: 1.2.3, or a name that sorts before the next version.
-version() {
-	local tag
-	if tag=$(git describe --tags --exact-match --match 'v[0-9]*' 2>/dev/null); then
-		echo "${tag#v}"
-	else
-		echo "0.0.0~git$(git rev-list --count HEAD).$(git rev-parse --short=8 HEAD)"
-	fi
-}
-
 # licenses prints the licence texts of everything that is linked into the programs, or shipped beside them.
 licenses() {
 	local module dir file found
@@ -108,7 +98,7 @@ compile() {
 	CGO_ENABLED=0 GOARCH=$1 go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.version=$VERSION" -o "$2/" ./daemon/cmd/...
 }
 
-VERSION=${1:-$(version)}
+VERSION=${1:-$(images/scripts/version.sh)}
 export VERSION
 novnc=$(images/scripts/novnc-dir.sh) || { echo "noVNC is not here; run: images/scripts/deps.sh test" >&2; exit 1; }
 novnc_copyright=$novnc/../doc/novnc/copyright

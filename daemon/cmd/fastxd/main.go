@@ -60,7 +60,7 @@ fastxd transporter runs a transporter node instead, over which the nodes of a cl
 		fold()
 		return run(cmd.Context(), env, *launchd, stdout, stderr)
 	}
-	cmd.AddCommand(transporterCommand(env, stdout, stderr), manpages.Command("fastxd", "8", version))
+	cmd.AddCommand(transporterCommand(env, stdout, stderr), healthCommand(env), manpages.Command("fastxd", "8", version))
 	return cmd
 }
 
