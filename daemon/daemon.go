@@ -100,6 +100,7 @@ func Run(ctx context.Context, o Options) error {
 // newNode finds the node's place and takes it for this process.
 func newNode(ctx context.Context, o Options) (*Node, error) {
 	n := &Node{opts: o, starter: chooseStarter(o.Launchd), log: o.Logs.For("node"), notify: &notifier{say: o.Notify}, writing: make(chan struct{}, 1), since: time.Now()}
+	sayFIPS(n.log)
 	var err error
 	if n.place, err = placeOf(o.Environ); err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ var kinds = []Kind{
 	{Pattern: "https.ini", Dialect: DialectINI, Doc: "the webserver's TLS", Security: true, Acted: true},
 	{Pattern: "loglevel.ini", Dialect: DialectINI, Doc: "log levels", Acted: true},
 	{Pattern: "removed.ini", Dialect: DialectINI, Doc: "security-relevant files that are meant to be gone", Acted: true},
-	{Pattern: "auth-ssh.ini", Dialect: DialectINI, Doc: "logins through sshd", Secret: true, Security: true},
+	{Pattern: "auth-ssh.ini", Dialect: DialectINI, Doc: "logins through sshd", Secret: true, Security: true, Acted: true},
 	{Pattern: "auth-oidc.ini", Dialect: DialectINI, Doc: "logins through OpenID Connect", Secret: true, Security: true},
 	{Pattern: "auth-proxy.ini", Dialect: DialectINI, Doc: "logins by a proxy in front", Secret: true, Security: true},
 	{Pattern: "auth-saml.ini", Dialect: DialectINI, Doc: "logins through SAML", Secret: true, Security: true},

@@ -75,6 +75,7 @@ func Load(in Input) (*Config, diag.List) {
 	l.permissions()
 	l.htpasswd()
 	l.https()
+	l.authSSH()
 	l.logLevel()
 	l.theme()
 	l.pages()

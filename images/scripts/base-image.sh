@@ -13,6 +13,8 @@ case ${2:-test} in
 test)
 	image=fastx-kit/base-$suite
 	packages=systemd,systemd-sysv,dbus,tigervnc-standalone-server,openbox,xterm,xauth,fonts-dejavu-core,curl,ca-certificates,procps,iproute2,x11-utils
+	# Logins and what surrounds them: sshd, sudo, logind, a second factor, and accounts that only the name service knows.
+	packages+=,openssh-server,sudo,libpam-systemd,libpam-oath,libnss-extrausers
 	# What packages meet: the other packager, and a share that root has no rights on.
 	packages+=,rpm,bindfs,fuse3
 	;;

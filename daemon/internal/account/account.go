@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -134,4 +135,27 @@ func parse(line string) (session.Account, bool) {
 		a.Shell = "/bin/sh" // as passwd(5) says
 	}
 	return a, true
+}
+
+// Groups are the names of the groups that an account is in, its own first. A group without a name is left out.
+func (l Lookup) Groups(ctx context.Context, a session.Account) ([]string, error) {
+	lines, err := l(ctx, "initgroups", a.Name)
+	if err != nil {
+		return nil, err
+	}
+	ids := []string{strconv.Itoa(a.GID)}
+	if fields := strings.Fields(string(lines)); len(fields) > 1 {
+		ids = append(ids, fields[1:]...) // behind the account's name
+	}
+	var names []string
+	for _, id := range ids {
+		group, err := l(ctx, "group", id)
+		if err != nil {
+			return nil, err
+		}
+		if name, _, ok := strings.Cut(string(group), ":"); ok && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }

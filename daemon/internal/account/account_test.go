@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,6 +52,21 @@ func TestNamesAreTheDirectorys(t *testing.T) {
 		if got, err := ask.ByName(t.Context(), name); !errors.Is(err, ErrUnknown) {
 			t.Errorf("%q is %+v, %v", name, got, err)
 		}
+	}
+}
+
+func TestTheGroupsOfAnAccountHaveNames(t *testing.T) {
+	t.Parallel()
+	lines := map[string]string{"initgroups ann": "ann                  4 27 999 27\n", "group 5000": "eda:*:5000:\n", "group 4": "adm:x:4:ann\n", "group 27": "sudo:x:27:ann\n"}
+	ask := Lookup(func(_ context.Context, database, key string) ([]byte, error) {
+		return []byte(lines[database+" "+key]), nil
+	})
+	got, err := ask.Groups(t.Context(), session.Account{Name: "ann", GID: 5000})
+	if err != nil || !slices.Equal(got, []string{"eda", "adm", "sudo"}) {
+		t.Errorf("ann is in %v, %v", got, err)
+	}
+	if got, err := Lookup(Getent).Groups(t.Context(), session.Account{Name: "root"}); err != nil || !slices.Contains(got, "root") {
+		t.Errorf("root is in %v, %v", got, err)
 	}
 }
 

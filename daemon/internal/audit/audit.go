@@ -32,6 +32,7 @@ type Event struct {
 	Action  Action    `json:"action"`
 	User    string    `json:"user,omitempty"`    // as typed, where a login failed
 	Address string    `json:"address,omitempty"` // the client's
+	Method  string    `json:"method,omitempty"`  // of a login: htpasswd, ssh, pam
 	Node    string    `json:"node,omitempty"`    // where it was decided
 	Session string    `json:"session,omitempty"`
 	Ticket  string    `json:"ticket,omitempty"` // the id of the one that was shown, where that matters

@@ -15,6 +15,15 @@
 //     the directories it works in are fixed. The launcher adds where to report, the lock and the log.
 //   - No ticket makes a session of root, of an account of the system, or of one that may not log in (Host.Judge).
 //
+// # Logins
+//
+// It also has PAM judge who wants to log in with an account of the machine, for the user component. PAM runs in processes
+// of its own (package pam), so that its modules need nothing of this helper and can do nothing to it: fastxd-launchd only
+// carries questions and answers, bounds how many logins there are and how fast they come, and judges the account that PAM
+// has let in as it does before a start. A login starts nothing, and is worth nothing here: what it is good for,
+// the user component says with its signature. Why somebody is not let in stands in this helper's audit log and is told to
+// nobody, fastxd included.
+//
 // # Who can reach what
 //
 // The supervisor and all it starts run as the user; the launcher as fastx. What either needs of the other it is
@@ -35,7 +44,8 @@
 //
 // One request a connection, over /run/fastxd-launchd.sock, in lines of JSON as a session.Link carries them: at most
 // 64 KiB each, with at most one descriptor, in time or the connection is closed. To start a session the launcher sends
-// three: the lock, the log, and the order. One is answered by one Reply. Each side refuses a Version it does not know.
+// three: the lock, the log, and the order. One is answered by one Reply; a login goes on with answers and replies in turn
+// until a Reply ends it. Each side refuses a Version it does not know.
 package launchd
 
 import "github.com/fastx-kit/fastx-kit/daemon/internal/ticket"

@@ -601,7 +601,7 @@ func TestALauncherKnowsWhetherThereIsOne(t *testing.T) {
 		t.Error("what is a socket and what is not cannot be told apart")
 	}
 	r.stop()
-	if err := r.client.Kill("0123456789abcdef"); err == nil || !strings.Contains(err.Error(), "systemctl status fastxd-launchd.socket") {
+	if err := r.client.Kill("0123456789abcdef"); err == nil || !strings.Contains(err.Error(), "systemctl enable --now fastxd-launchd.socket") {
 		t.Errorf("when nobody listens: %v", err)
 	}
 	for account, want := range map[string]string{"": "stands for no account", "nobody-of-that-name": "there is no account", "flaky": "directory is down"} {

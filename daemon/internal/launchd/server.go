@@ -35,6 +35,7 @@ type Options struct {
 	Supervisor string           // the path of fastxd-session
 	Host       Host             // what the machine says of accounts; zero is this machine
 	Starter    Starter          // nil is spawn.Systemd
+	PAM        Judge            // nil is fastxd-pam, as systemd starts it
 	Log        *slog.Logger     // for administrators
 	Audit      *audit.Log       // who wanted what, and what became of it
 	Now        func() time.Time // nil is time.Now
@@ -46,13 +47,21 @@ type Starter interface {
 	Kill(id string) error
 }
 
+// Judge begins a conversation with PAM, as the package pam has it.
+type Judge func() (*net.UnixConn, error)
+
 // Server answers launchers.
 type Server struct {
 	opts  Options
 	spent *spent
 	boot  string
-	base  string // what belongs to root is looked at from here on down; "/" but in tests
-	root  int    // 0 but in tests
+
+	guesses     *guesses
+	logins      chan struct{} // a place for each that is under way
+	denialPause time.Duration
+
+	base string // what belongs to root is looked at from here on down; "/" but in tests
+	root int    // 0 but in tests
 }
 
 // New makes a server ready.
@@ -63,6 +72,9 @@ func New(o Options) (*Server, error) {
 	if o.Starter == nil {
 		o.Starter = spawn.Systemd{}
 	}
+	if o.PAM == nil {
+		o.PAM = dialPAM
+	}
 	if o.Host.Lookup == nil {
 		o.Host = Host{Lookup: account.Getent, Root: "/", Now: o.Now}
 	}
@@ -70,7 +82,8 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: o, spent: &spent{dir: filepath.Join(o.StateDir, "spent")}, boot: boot, base: "/"}
+	s := &Server{opts: o, spent: &spent{dir: filepath.Join(o.StateDir, "spent")}, boot: boot, base: "/",
+		guesses: newGuesses(), logins: make(chan struct{}, maxLogins), denialPause: denialPause}
 	return s, os.MkdirAll(s.spent.dir, 0o700)
 }
 
@@ -90,15 +103,16 @@ func (s *Server) Serve(ctx context.Context, ln *net.UnixListener) error {
 			return fmt.Errorf("accept a launcher: %w", err)
 		}
 		calls.Go(func() {
-			defer func() { <-places }()
+			leave := sync.OnceFunc(func() { <-places })
+			defer leave()
 			defer conn.Close()
-			s.attend(ctx, conn)
+			s.attend(ctx, conn, leave)
 		})
 	}
 }
 
-// attend hears one caller and answers.
-func (s *Server) attend(ctx context.Context, conn *net.UnixConn) {
+// attend hears one caller and answers. Who logs in may take long over it, and gives up the place before.
+func (s *Server) attend(ctx context.Context, conn *net.UnixConn, leave func()) {
 	uid, _, pid, err := session.PeerCred(conn)
 	if err == nil && uid != 0 && uid != s.opts.Caller {
 		err = fmt.Errorf("process %d of uid %d may not ask; only root and uid %d, the daemon's, may", pid, uid, s.opts.Caller)
@@ -117,7 +131,10 @@ func (s *Server) attend(ctx context.Context, conn *net.UnixConn) {
 		s.record(audit.Event{Action: audit.Approach, Outcome: audit.Refused, Detail: "no request: " + err.Error()})
 		return
 	}
-	if err := link.Send(c.answer(ctx), nil); err != nil {
+	if c.request.Type == "login" {
+		leave()
+	}
+	if err := link.Send(c.answer(ctx, link), nil); err != nil {
 		s.opts.Log.Warn("an answer could not be given", "pid", pid, "error", err)
 	}
 }
@@ -172,12 +189,14 @@ func (c *call) hear(link *session.Link) error {
 }
 
 // answer does what is asked.
-func (c *call) answer(ctx context.Context) Reply {
+func (c *call) answer(ctx context.Context, link *session.Link) Reply {
 	var reply Reply
 	var err error
 	switch {
 	case c.request.Version != Version:
 		err = refuse("fastxd-launchd speaks version %d of its protocol and was asked in version %d; install fastxd and fastxd-launchd of one version", Version, c.request.Version)
+	case c.request.Type == "login":
+		return c.login(ctx, link)
 	case c.request.Type == "start":
 		reply.Process, err = c.start(ctx)
 	case c.request.Type == "kill":

@@ -16,9 +16,9 @@ type Authenticator interface {
 	// Login begins with a name and a password. ErrWrong, from here or from a Step's
 	// Answer, counts as a guess; any other error is a fault of ours and does not.
 	Login(ctx context.Context, a Attempt) (Step, error)
-	// Lookup tells whether a user who logged in earlier still exists, and in which
-	// groups. Every request asks it: it answers from memory.
-	Lookup(user string) (groups []string, ok bool)
+	// Lookup tells in which groups a user is who logged in earlier, with ErrGone that there is no such user any
+	// more. Every request asks it: it answers from memory. Any other error says that it is not known now.
+	Lookup(user string) (groups []string, err error)
 }
 
 // Attempt is what someone types first.

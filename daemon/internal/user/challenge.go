@@ -30,6 +30,7 @@ type challenge struct {
 	step    Step
 	guess   *guess // charged until the login is good
 	attempt Attempt
+	method  string // by which somebody logs in, for the audit log
 	steps   int
 	expires time.Time
 }

@@ -18,13 +18,22 @@ type htpasswd struct {
 }
 
 var (
-	_ Authenticator = (*htpasswd)(nil)
-	_ Stamper       = (*htpasswd)(nil)
+	_ Method  = (*htpasswd)(nil)
+	_ Stamper = (*htpasswd)(nil)
 )
 
 // newHtpasswd leaves half of the processors to everything else the node does.
 func newHtpasswd(current func() logins) *htpasswd {
 	return &htpasswd{logins: current, gate: newGate((runtime.NumCPU() + 1) / 2), compare: bcrypt.CompareHashAndPassword}
+}
+
+// Name is "htpasswd".
+func (h *htpasswd) Name() string { return "htpasswd" }
+
+// Takes takes whom the file names.
+func (h *htpasswd) Takes(user string) bool {
+	_, ok := h.logins().hashes[user]
+	return ok
 }
 
 // Login compares the password. An unknown user and a wrong password take the same work.
@@ -46,9 +55,11 @@ func (h *htpasswd) Login(ctx context.Context, a Attempt) (Step, error) {
 
 // Lookup knows whom the file names. The file says nothing of groups, and a Unix
 // account that happens to have the same name is somebody else.
-func (h *htpasswd) Lookup(user string) ([]string, bool) {
-	_, ok := h.logins().hashes[user]
-	return nil, ok
+func (h *htpasswd) Lookup(user string) ([]string, error) {
+	if !h.Takes(user) {
+		return nil, ErrGone
+	}
+	return nil, nil
 }
 
 // Stamp is a digest of the hash, which has a random salt.

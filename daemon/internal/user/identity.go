@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
@@ -25,16 +26,25 @@ type caller struct {
 	claims  ticket.Claims // of the token
 }
 
-// caller looks a person up; false when there is no such user or the user is disabled.
-func (u *User) caller(user string) (caller, bool) {
+// errDisabled is what caller returns for a user whom the configuration keeps out.
+var errDisabled = errors.New("the user is disabled")
+
+// caller looks a person up; ErrGone when there is no such user, errDisabled when the user is disabled.
+func (u *User) caller(user string) (caller, error) {
 	p := u.config.Load()
-	groups, ok := u.auth.Lookup(user)
-	if !ok {
-		return caller{}, false
+	groups, err := u.auth.Lookup(user)
+	if err != nil {
+		return caller{}, err
 	}
 	c := caller{config: p, user: user, account: u.account(user), groups: groups, level: p.Permissions.LevelOf(user, groups)}
-	return c, c.level > spec.Disabled
+	if c.level <= spec.Disabled {
+		return c, errDisabled
+	}
+	return c, nil
 }
+
+// keptOut reports whether what caller says keeps a person out for good, and not for the moment.
+func keptOut(err error) bool { return errors.Is(err, ErrGone) || errors.Is(err, errDisabled) }
 
 // identify finds out whose a token is, now: it may have been revoked, and its holder
 // disabled or removed, since it was given out.
@@ -62,11 +72,13 @@ func (u *User) identify(token string) (caller, error) {
 
 // holder is who logged in, as the configuration sees them now, if that login is still good.
 func (u *User) holder(user, stamp string) (caller, error) {
-	c, ok := u.caller(user)
+	c, err := u.caller(user)
 	switch {
-	case !ok:
+	case keptOut(err):
 		return caller{}, transporter.Errorf(transporter.Unauthorized, "the user %q may no longer log in; ask an administrator", user)
-	case stamp != "" && stamp != u.stamp(user): // an older release gives none
+	case err != nil:
+		return caller{}, err
+	case stamp != u.stamp(user) && (stamp != "" || c.account == user): // an older release gives none, and knows no accounts
 		return caller{}, transporter.Errorf(transporter.Unauthorized, "the password was changed; sign in again")
 	}
 	return c, nil
@@ -184,11 +196,16 @@ func (c caller) maySee(a spec.App) bool {
 type policy struct {
 	*spec.Config
 	logins logins
+	ssh    *sshSite
 }
 
-func newPolicy(c *spec.Config) *policy {
-	return &policy{Config: c, logins: newLogins(c.Htpasswd)}
+func newPolicy(gen *generation.Generation) *policy {
+	c := gen.Config
+	return &policy{Config: c, logins: newLogins(c.Htpasswd), ssh: newSSHSite(c.AuthSSH, gen.Set)}
 }
 
 // logins is what the htpasswd file says now.
 func (u *User) logins() logins { return u.config.Load().logins }
+
+// sshSite is the sshd that is asked now, nil for none.
+func (u *User) sshSite() *sshSite { return u.config.Load().ssh }

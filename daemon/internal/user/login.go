@@ -48,7 +48,7 @@ func (u *User) loginHere(ctx context.Context, req transporter.LoginRequest) (tra
 	if wait > 0 {
 		return transporter.LoginReply{}, u.slowDown(req.User, req.Address, "too many failed logins", wait)
 	}
-	c := &challenge{guess: g, attempt: Attempt{User: req.User, Password: req.Password, Address: req.Address}}
+	c := &challenge{guess: g, method: u.method(req.User), attempt: Attempt{User: req.User, Password: req.Password, Address: req.Address}}
 	step, err := u.auth.Login(ctx, c.attempt)
 	c.attempt.Password = "" // not kept while answers are waited for
 	return u.proceed(c, step, err)
@@ -102,8 +102,12 @@ func (u *User) failed(c *challenge, err error) error {
 // configuration lets that person in. If not, that is charged and told like a wrong password.
 func (u *User) grant(c *challenge, user string) (transporter.LoginReply, error) {
 	now := u.now()
-	if _, ok := u.caller(user); !ok {
-		return transporter.LoginReply{}, u.refuse(c, "the user is disabled")
+	switch _, err := u.caller(user); {
+	case keptOut(err):
+		return transporter.LoginReply{}, u.refuse(c, err.Error())
+	case err != nil:
+		c.guess.forgive(now)
+		return transporter.LoginReply{}, u.failed(c, err)
 	}
 	c.guess.forgive(now)
 	if wait := u.throttle.login(user, now); wait > 0 {
@@ -124,7 +128,7 @@ func (u *User) grant(c *challenge, user string) (transporter.LoginReply, error) 
 
 // ask passes the authenticator's questions on.
 func (u *User) ask(c *challenge, step Step) (transporter.LoginReply, error) {
-	next := &challenge{step: step, guess: c.guess, attempt: c.attempt, steps: c.steps + 1}
+	next := &challenge{step: step, guess: c.guess, attempt: c.attempt, method: c.method, steps: c.steps + 1}
 	if next.steps > maxSteps {
 		next.abandon()
 		return transporter.LoginReply{}, u.refuse(c, "too many questions")
@@ -155,5 +159,13 @@ func tooMany(why string, wait time.Duration) *transporter.Error {
 }
 
 func (u *User) recordLogin(c *challenge, outcome audit.Outcome, detail string) {
-	u.record(audit.Event{Action: audit.Login, User: c.attempt.User, Address: c.attempt.Address, Outcome: outcome, Detail: detail})
+	u.record(audit.Event{Action: audit.Login, User: c.attempt.User, Address: c.attempt.Address, Method: c.method, Outcome: outcome, Detail: detail})
+}
+
+// method names the method that a user name belongs to.
+func (u *User) method(user string) string {
+	if ms, ok := u.auth.(*methods); ok {
+		return ms.MethodOf(user)
+	}
+	return ""
 }

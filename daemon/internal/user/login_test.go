@@ -296,9 +296,9 @@ func TestLoginsAreAudited(t *testing.T) {
 	r.end(token)
 	r.end(token)
 	want := []audit.Event{
-		{Action: audit.Login, User: "fred", Address: "192.0.2.1", Outcome: audit.Done},
-		{Action: audit.Login, User: "fred\n{}", Address: "192.0.2.2", Outcome: audit.Refused},
-		{Action: audit.Login, User: "dora", Address: "192.0.2.3", Outcome: audit.Refused, Detail: "the user is disabled"},
+		{Action: audit.Login, Method: "htpasswd", User: "fred", Address: "192.0.2.1", Outcome: audit.Done},
+		{Action: audit.Login, Method: "htpasswd", User: "fred\n{}", Address: "192.0.2.2", Outcome: audit.Refused},
+		{Action: audit.Login, Method: "htpasswd", User: "dora", Address: "192.0.2.3", Outcome: audit.Refused, Detail: "the user is disabled"},
 		{Action: audit.Logout, User: "fred", Outcome: audit.Done},
 	}
 	for i := range want {

@@ -343,9 +343,11 @@ func (q *questions) step(user string, codes []string) Step {
 	}
 }
 
-func (q *questions) Lookup(user string) ([]string, bool) {
-	_, ok := passwords[user]
-	return q.groups[user], ok
+func (q *questions) Lookup(user string) ([]string, error) {
+	if _, ok := passwords[user]; !ok {
+		return nil, ErrGone
+	}
+	return q.groups[user], nil
 }
 
 func (r *rig) mint(c ticket.Claims) string {

@@ -24,6 +24,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fastx-kit/fastx-kit/daemon/internal/account"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/reload"
@@ -47,7 +48,8 @@ type Options struct {
 	Log           *slog.Logger
 	Audit         *audit.Log       // nil: nothing is audited
 	Now           func() time.Time // nil: time.Now
-	Authenticator Authenticator    // nil: the htpasswd file
+	Lookup        account.Lookup   // the name service; nil: account.Getent
+	Authenticator Authenticator    // nil: all methods that the configuration turns on
 }
 
 // User is the component.
@@ -58,9 +60,10 @@ type User struct {
 	audit *audit.Log
 	now   func() time.Time
 
-	key  *ticket.Key
-	keys *keyring
-	auth Authenticator
+	key    *ticket.Key
+	keys   *keyring
+	auth   Authenticator
+	people *residents
 
 	config     atomic.Pointer[policy] // nil before the first generation
 	throttle   *throttle
@@ -95,10 +98,22 @@ func New(o Options) (*User, error) {
 		revoked:    newRevocations(filepath.Join(o.Dirs.Var, "tokens", "revoked.json"), o.Now, o.Log),
 		prefers:    newPreferences(filepath.Join(o.Dirs.Var, "users"), o.Log),
 	}
+	if o.Lookup == nil {
+		o.Lookup = account.Getent
+	}
+	u.people = newResidents(o.Lookup, o.Now, o.Log)
 	if u.auth == nil {
-		u.auth = newHtpasswd(u.logins)
+		u.auth = u.newMethods(o)
 	}
 	return u, nil
+}
+
+// newMethods lists the ways to log in, in the order in which they take names.
+func (u *User) newMethods(o Options) *methods {
+	return &methods{
+		all:    []Method{newHtpasswd(u.logins), newSSHD(u.sshSite, u.people, o.Log)},
+		mapped: func(string) string { return "" },
+	}
 }
 
 // Name is "user".
@@ -107,7 +122,7 @@ func (u *User) Name() string { return string(spec.User) }
 // Prepare makes ready for gen. It refuses none: what is wrong with the files
 // is found when they are checked.
 func (u *User) Prepare(_ context.Context, gen *generation.Generation) (reload.Change, error) {
-	next := newPolicy(gen.Config)
+	next := newPolicy(gen)
 	return reload.Steps{OnCommit: func() { u.config.Store(next) }}, nil
 }
 
@@ -156,6 +171,7 @@ func (u *User) keepHouse(ctx context.Context) {
 		case <-t.C:
 			u.keys.reload()
 			u.challenges.abandonOld()
+			u.people.forgetOld()
 		}
 	}
 }

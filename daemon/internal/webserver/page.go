@@ -139,6 +139,9 @@ func (w *Webserver) frame(r *http.Request, title, script string, who *caller) fr
 	return f
 }
 
+// pagePatience is how long those routes of pages may take that are not done within the usual time.
+var pagePatience = map[string]time.Duration{"POST /login": loginPatience}
+
 func (w *Webserver) pageRoutes(mux *http.ServeMux, base string) {
 	pages := map[string]func(http.ResponseWriter, *http.Request) error{
 		"GET /{$}":                   w.home,
@@ -157,7 +160,7 @@ func (w *Webserver) pageRoutes(mux *http.ServeMux, base string) {
 	maps.Copy(pages, w.adminPages())
 	for pattern, serve := range pages {
 		mux.HandleFunc(below(base, pattern), func(rw http.ResponseWriter, r *http.Request) {
-			r, done := w.bounded(rw, r, 0)
+			r, done := w.bounded(rw, r, pagePatience[pattern])
 			defer done()
 			w.allowPage(rw.Header(), r)
 			if err := serve(rw, r); err != nil {

@@ -31,7 +31,7 @@ const endless = -1
 
 // table is the whole API; openapi.yaml describes exactly these rows.
 var table = []route{
-	{method: "POST", path: "/api/v1/login", open: true, serve: (*Webserver).login},
+	{method: "POST", path: "/api/v1/login", open: true, patience: loginPatience, serve: (*Webserver).login},
 	{method: "POST", path: "/api/v1/logout", open: true, serve: (*Webserver).logout},
 	{method: "GET", path: "/api/v1/me", serve: (*Webserver).me},
 	{method: "GET", path: "/api/v1/me/preferences", serve: (*Webserver).preferences},
