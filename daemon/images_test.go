@@ -36,10 +36,15 @@ var imagePackages = sync.OnceValues(func() (string, error) {
 	return dir, nil
 })
 
+// building is held by the test that builds images: whoever comes next finds most of the work done.
+var building sync.Mutex
+
 // buildImages builds the images as make images does, nodes for these suites only.
 func buildImages(t *testing.T, suites ...string) {
 	t.Helper()
 	needEngine(t)
+	building.Lock()
+	defer building.Unlock()
 	packages, err := imagePackages()
 	if err != nil {
 		t.Fatal(err)

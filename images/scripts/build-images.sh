@@ -27,9 +27,13 @@ cp "$packages"/fastxd{,-core}_*_"$(go env GOHOSTARCH)".deb "$context/dist/"
 
 # build NAME TAG [ARGUMENT...]
 build() {
+	local name=fastx-kit/$1:$2 old
+	old=$(docker image inspect --format '{{.Id}}' "$name" 2>/dev/null) || old=
 	docker build --quiet -f "$context/images/$1/Dockerfile" --build-arg "BUILDER=$builder" --build-arg "VERSION=$version" "${@:3}" \
-		-t "fastx-kit/$1:$2" "$context" >/dev/null
-	docker image inspect --format "fastx-kit/$1:$2 {{.Size}}" "fastx-kit/$1:$2" | awk '{ printf "%-50s %6.1f MB\n", $1, $2 / 1e6 }'
+		-t "$name" "$context" >/dev/null
+	# What has lost its name to the new one is of no use to anybody, unless it is the same or runs.
+	[[ -z $old || $old == "$(docker image inspect --format '{{.Id}}' "$name")" ]] || docker rmi "$old" >/dev/null 2>&1 || true
+	docker image inspect --format "$name {{.Size}}" "$name" | awk '{ printf "%-50s %6.1f MB\n", $1, $2 / 1e6 }'
 }
 
 builder=$(images/scripts/base-image.sh)
@@ -39,3 +43,5 @@ for suite in "${suites[@]}"; do
 	base=$(images/scripts/base-image.sh "$suite" plain)
 	build node "$tag-$suite" --build-arg "BASE=$base"
 done
+# The first stages are kept for a while, so that what has not changed is not done again.
+docker image prune --force --filter label=fastx-kit.stage=build --filter until=1h >/dev/null
