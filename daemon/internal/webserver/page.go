@@ -155,9 +155,10 @@ func (w *Webserver) pageRoutes(mux *http.ServeMux, base string) {
 		"/":                          func(http.ResponseWriter, *http.Request) error { return errNoPage },
 	}
 	maps.Copy(pages, w.adminPages())
+	slow := map[string]time.Duration{"POST /login": loginPatience}
 	for pattern, serve := range pages {
 		mux.HandleFunc(below(base, pattern), func(rw http.ResponseWriter, r *http.Request) {
-			r, done := w.bounded(rw, r, 0)
+			r, done := w.bounded(rw, r, slow[pattern])
 			defer done()
 			w.allowPage(rw.Header(), r)
 			if err := serve(rw, r); err != nil {

@@ -15,6 +15,9 @@ import (
 // patience is how long a request is worked on unless its route says otherwise.
 const patience = 20 * time.Second
 
+// loginPatience is how long one step of a login may take: PAM may wait for somebody to confirm it on a phone.
+const loginPatience = 100 * time.Second
+
 //go:embed openapi.yaml
 var openapi []byte
 
@@ -31,7 +34,7 @@ const endless = -1
 
 // table is the whole API; openapi.yaml describes exactly these rows.
 var table = []route{
-	{method: "POST", path: "/api/v1/login", open: true, serve: (*Webserver).login},
+	{method: "POST", path: "/api/v1/login", open: true, patience: loginPatience, serve: (*Webserver).login},
 	{method: "POST", path: "/api/v1/logout", open: true, serve: (*Webserver).logout},
 	{method: "GET", path: "/api/v1/me", serve: (*Webserver).me},
 	{method: "GET", path: "/api/v1/me/preferences", serve: (*Webserver).preferences},
