@@ -5,10 +5,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fastx-kit/fastx-kit/daemon/internal/launchd"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
 )
 
-// probe prints what a login is given, a line each. What is told apart on purpose it prints nothing of; images/README.md lists that.
+// probe prints what a login is given, a line each. What is told apart on purpose it prints nothing of; LOGINS.md lists that.
 const probe = `#!/bin/bash
 grep -E '^(NoNewPrivs|Seccomp|CapInh|CapPrm|CapEff|CapBnd|CapAmb|Groups|SigBlk|SigIgn):' /proc/self/status
 ulimit -Sa | sed 's/^/soft /'
@@ -112,6 +113,7 @@ func TestASessionEqualsAnSSHLogin(t *testing.T) {
 	t.Run("in seventy groups", m.manyGroups)
 	t.Run("of accounts that the name service alone knows", m.extraUsers)
 	t.Run("and outlives the login", m.outlives)
+	t.Run("and is audited where the logs were moved away", m.moveLogs)
 	t.Run("or the comparison says so", func(t *testing.T) {
 		m.Must("sed", "-i", "/pam_limits/d;/pam_umask/d;/^session *include/d", "/etc/pam.d/fastx-session")
 		got := strings.Join(apartFrom(m.bySSH(t, "eve"), m.bySession(t, "eve")), "\n")
@@ -131,7 +133,7 @@ func (m *machine) equal(t *testing.T, user string) {
 	}
 }
 
-// exceptions are what a session has otherwise than a login, on purpose. daemon/README.md says why.
+// exceptions are what a session has otherwise than a login, on purpose. LOGINS.md says why.
 func (m *machine) exceptions(t *testing.T) {
 	const line = "echo $(cat /proc/self/oom_score_adj) $XDG_RUNTIME_DIR $DBUS_SESSION_BUS_ADDRESS"
 	login, err := m.ssh("eve", line)
@@ -188,8 +190,9 @@ func (m *machine) extraUsers(t *testing.T) {
 
 // outlives ends all logins of a user where logind kills what they leave behind.
 func (m *machine) outlives(t *testing.T) {
-	m.Must("sh", "-c", "mkdir -p /etc/systemd/logind.conf.d; printf '[Login]\nKillUserProcesses=yes\nUserStopDelaySec=0\n' >/etc/systemd/logind.conf.d/kill.conf; systemctl restart systemd-logind")
+	m.Must("sh", "-c", "mkdir -p /etc/systemd/logind.conf.d; printf '[Login]\nKillUserProcesses=yes\nUserStopDelaySec=0\nRemoveIPC=no\n' >/etc/systemd/logind.conf.d/kill.conf; systemctl restart systemd-logind")
 	s := m.settle("eve")
+	m.Must("runuser", "-u", "eve", "--", "touch", "/dev/shm/of-a-session") // RemoveIPC=yes takes it away
 	if out, err := m.ssh("eve", "setsid sleep 4711 >/dev/null 2>&1 & loginctl show-user --property=Linger eve"); err != nil || !strings.Contains(out, "Linger=no") {
 		t.Fatalf("%s, %v", out, err)
 	}
@@ -208,5 +211,31 @@ func (m *machine) outlives(t *testing.T) {
 	if now := m.Must("systemctl", "show", "--property=MainPID", "--value", session.Unit(s.id)); now != s.pid {
 		t.Errorf("the supervisor was %s and is %s", s.pid, now)
 	}
+	m.Must("stat", "/dev/shm/of-a-session")
 	m.Must("fastxctl", "sessions", "terminate", "--user", "eve", s.id)
+}
+
+// moveLogs renames the audit logs of the daemon and of fastxd-launchd, as an administrator or logrotate does, and looks for what comes after.
+func (m *machine) moveLogs(t *testing.T) {
+	logs := map[string]string{localDir + "/audit.log": "fastx 600", launchd.StateDir + "/audit.log": "root 600"}
+	for path := range logs {
+		m.Must("mv", path, path+".old")
+	}
+	s := m.settle("eve")
+	m.Must("fastxctl", "sessions", "terminate", "--user", "eve", s.id)
+	for path, want := range logs {
+		m.Await("an event of session "+s.id+" in "+path, func() error {
+			out, err := m.Exec("grep", `"session":"`+s.id+`"`, path)
+			if err != nil {
+				err = fmt.Errorf("%s, %w", out, err)
+			}
+			return err
+		})
+		if got := m.Must("stat", "-c", "%U %a", path); got != want {
+			t.Errorf("%s is made anew as %s, want %s", path, got, want)
+		}
+		if out, err := m.Exec("grep", `"session":"`+s.id+`"`, path+".old"); err == nil {
+			t.Errorf("the file that was moved away is still written: %s", out)
+		}
+	}
 }

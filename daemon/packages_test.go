@@ -178,6 +178,7 @@ func livePackages(t *testing.T, old, next string) {
 			t.Errorf("%s is %s, want %s", file, got, want)
 		}
 	}
+	m.Token() // log in once, before what answers is replaced
 	secret := m.Must("cat", "/etc/fastx/transporter-secret.ini", "/etc/fastx/nats-server.conf")
 	var people []resident
 	for _, user := range []string{"ann", "bob", "ann", "bob", "ann"} {
@@ -198,6 +199,10 @@ func livePackages(t *testing.T, old, next string) {
 		m.allLive(t, people)
 	}
 	people = append(people, m.settle("bob"))
+	t.Run("what is killed comes back", func(t *testing.T) { m.killHelpers(t, people) })
+	t.Run("a session ends for want of memory, and alone", func(t *testing.T) { m.hogAsUser(t, people) })
+	people = nil
+	t.Run("a restarted machine tells what became of its sessions", func(t *testing.T) { people = []resident{m.rebootWithSessions(t)} })
 	m.Must("systemctl", "reload", "fastx4.service")
 	for _, unit := range []string{"fastxd.service", "fastxd-launchd.socket", "fastxd-transporter.service"} {
 		if out := m.Must("systemctl", "is-enabled", unit) + m.Must("systemctl", "is-active", unit); out != "enabledactive" {
@@ -249,6 +254,63 @@ func (m *machine) allLive(t *testing.T, people []resident) {
 	}
 }
 
+// killHelpers kills the daemon and its helper while sessions run.
+func (m *machine) killHelpers(t *testing.T, people []resident) {
+	for _, unit := range []string{"fastxd.service", "fastxd-launchd.service"} {
+		pid := m.Must("systemctl", "show", "--property=MainPID", "--value", unit)
+		m.Must("systemctl", "kill", "--kill-who=main", "--signal=KILL", unit)
+		m.Await("another process of "+unit, func() error {
+			if now := m.Must("systemctl", "show", "--property=MainPID", "--value", unit); now == pid || now == "0" {
+				return fmt.Errorf("it is %s", now)
+			}
+			return nil
+		})
+		m.AwaitReady()
+		m.allLive(t, people)
+	}
+	m.Must("systemctl", "stop", "fastxd-launchd.service") // its socket starts it again
+	last := m.settle("ann")
+	m.Must("fastxctl", "sessions", "terminate", "--user", "ann", last.id)
+	m.awaitGone(last.id)
+}
+
+// hogAsUser lets a session of a user need more memory than its profile allows.
+func (m *machine) hogAsUser(t *testing.T, people []resident) {
+	m.configure(map[string]string{"performance/small.ini": "memory_max = 128M\n", "apps/hog.ini": "command = exec tail /dev/zero\nprofile = small\n"})
+	id := m.Must("fastxctl", "sessions", "start", "--app", "hog", "--user", "ann", "--json")
+	_, id, _ = strings.Cut(id, `"id": "`)
+	id, _, _ = strings.Cut(id, `"`)
+	s := m.AwaitState(id, transporter.Ended)
+	if want := "the session needed more memory than memory_max = 128M in performance/small.ini allows"; s.Reason != want {
+		t.Errorf("the reason is %q, want %q", s.Reason, want)
+	}
+	m.awaitGone(id)
+	m.allLive(t, people)
+}
+
+// rebootWithSessions cuts the machine's power, and looks what the node then says of its sessions. It returns one that was
+// started afterwards.
+func (m *machine) rebootWithSessions(t *testing.T) resident {
+	// The kernel of a container stays the same, so this boot's name is made another, by what is gone after it.
+	m.Must("sh", "-c", `echo 11111111-2222-3333-4444-555555555555 >/run/boot && d=/run/systemd/system/fastxd.service.d && mkdir -p $d &&
+		printf '[Service]\nBindReadOnlyPaths=/run/boot:/proc/sys/kernel/random/boot_id\n' >$d/boot.conf && systemctl daemon-reload`)
+	m.Must("systemctl", "restart", "fastxd.service")
+	m.AwaitReady()
+	lost := m.settle("ann")
+	m.restart()
+	m.AwaitReady()
+	s := m.AwaitState(lost.id, transporter.Ended)
+	if s.Reason != "the machine was restarted" {
+		t.Errorf("the reason is %q", s.Reason)
+	}
+	for _, s := range m.Sessions() {
+		if s.State != transporter.Ended || s.Reason == "" {
+			t.Errorf("session %s is %s for %q", s.ID, s.State, s.Reason)
+		}
+	}
+	return m.settle("bob")
+}
+
 // noneLeft compares the files of a machine with those that it had.
 func (m *machine) noneLeft(t *testing.T, before map[string]bool) {
 	t.Helper()
@@ -274,18 +336,21 @@ func (m *machine) daemonSandbox(t *testing.T) {
 	inside := func(line string) (string, error) {
 		return m.Exec("nsenter", "-t", pid, "-m", "runuser", "-u", "fastx", "--", "sh", "-c", line)
 	}
+	if out, err := inside("touch /etc/x || touch /usr/x || ls /home/ann"); err == nil {
+		t.Errorf("it can write to what is the machine's, or sees what is people's: %s", out)
+	}
 	for _, line := range []string{"touch /etc/fastx/x && rm /etc/fastx/x", "touch /var/fastx/x && rm /var/fastx/x", "touch " + localDir + "/x && rm " + localDir + "/x"} {
 		if out, err := inside(line); err != nil {
 			t.Errorf("%s: %s", line, out)
 		}
 	}
-	if out, err := m.Exec("nsenter", "-t", pid, "-m", "sh", "-c", "touch /usr/x 2>/dev/null || touch /etc/x 2>/dev/null || ls /home/ann 2>/dev/null"); err == nil {
-		t.Errorf("what it sees of the machine can be written to, or is people's: %s", out)
+	if out, err := m.Exec("nsenter", "-t", pid, "-m", "sh", "-c", "touch /usr/x 2>/dev/null || ls /home/ann 2>/dev/null"); err == nil {
+		t.Errorf("even root could there: %s", out)
 	}
 }
 
-// installPackages installs, upgrades to or goes back to a version.
-func (m *machine) installPackages(dir, version string) {
+// installPackages installs, upgrades to or goes back to a version, and returns what is said.
+func (m *machine) installPackages(dir, version string) string {
 	m.t.Helper()
 	args := []string{"dpkg", "--install"}
 	for _, name := range packageNames {
@@ -293,8 +358,9 @@ func (m *machine) installPackages(dir, version string) {
 		m.copyIn(packageFile(dir, name, version, "deb"), file, "0644")
 		args = append(args, file)
 	}
-	m.Must(args...)
+	said := m.Must(args...)
 	m.Must("sh", "-c", "rm /tmp/fastxd*.deb")
+	return said
 }
 
 // files are those of a machine that packages may leave behind, but for what dpkg, systemd and the account's makers keep.

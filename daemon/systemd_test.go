@@ -104,6 +104,22 @@ func (m *machine) awaitSystemd() {
 	})
 }
 
+// restart cuts the container's power and boots it again.
+func (m *machine) restart() {
+	m.t.Helper()
+	pool, err := dockertest.NewPool("")
+	if err == nil {
+		err = pool.Client.RestartContainer(m.container.Container.ID, 0)
+	}
+	if err == nil {
+		m.container.Container, err = pool.Client.InspectContainer(m.container.Container.ID)
+	}
+	if err != nil {
+		m.t.Fatalf("restart the container: %v", err)
+	}
+	m.awaitBoot()
+}
+
 // baseImage names the image with systemd and an X server, as repository and tag.
 func baseImage(t *testing.T) [2]string {
 	t.Helper()

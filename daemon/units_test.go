@@ -20,6 +20,8 @@ var units = map[string][]string{
 	"fastxd-transporter.service": {"fastxd-transporter.service"},
 	"fastxd-launchd.service":     {"fastxd-launchd.service"},
 	"fastxd-launchd.socket":      {"fastxd-launchd.socket"},
+	"fastxd-pam@.service":        {"fastxd-pam@.service"},
+	"fastxd-pam.socket":          {"fastxd-pam.socket"},
 }
 
 func readUnit(t *testing.T, name string) string {
@@ -129,6 +131,8 @@ var known = map[string][]string{
 	"fastxd-transporter.service": nil,
 	"fastxd-launchd.service":     {"RestrictSUIDSGID is of systemd 242"},
 	"fastxd-launchd.socket":      nil,
+	"fastxd-pam@.service":        nil,
+	"fastxd-pam.socket":          nil,
 }
 
 // TestUnitsLoadOnOldSystems: what is not known there is not used, but for what is known to be dispensable.

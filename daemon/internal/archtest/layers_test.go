@@ -168,6 +168,7 @@ var layers = map[string]reasons{
 	"daemon/internal/user": {
 		"daemon/internal/account":            "a user of the machine is in the groups that the name service says",
 		"daemon/internal/session":            "an account of the machine",
+		"daemon/internal/launchd":            "PAM is asked by way of fastxd-launchd",
 		"daemon/internal/audit":              "logins are recorded",
 		"daemon/internal/generation":         "it judges as one says",
 		"daemon/internal/reload":             "it is a service",

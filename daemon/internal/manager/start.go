@@ -64,7 +64,7 @@ func (m *Manager) startOn(ctx context.Context, node string, req transporter.Tick
 	if e := transporter.AsError(err); e != nil { // that nobody was there to sign is not the node's fault
 		return transporter.Session{}, transporter.Errorf(e.Code, "the order could not be signed for node %s: %s", node, e.Message)
 	}
-	return transporter.Call(ctx, m.o.Conn, transporter.LauncherStart.On(node), transporter.TicketRequest{Ticket: reply.Ticket})
+	return transporter.Call(ctx, m.o.Conn, transporter.LauncherStart.On(node), transporter.TicketRequest(reply))
 }
 
 // startsNothing reports whether an error means that the node has surely not started the

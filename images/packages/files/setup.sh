@@ -33,35 +33,38 @@ fx_home() {
 # filled, since the mount would hide it.
 fx_mounted() {
 	if command -v findmnt >/dev/null && findmnt --fstab --target "$1" >/dev/null 2>&1 &&
-		[ "$(findmnt --fstab --noheadings --output TARGET --target "$1")" = "$1" ] && ! mountpoint -q "$1"; then
+		[ "$(findmnt --fstab --noheadings --output TARGET --target "$1")" = "$1" ] &&
+		! findmnt --kernel --raw --noheadings --output TARGET | grep -Fqx "$1"; then
 		fx_say "$1 is in /etc/fstab and not mounted; mount it, then run: $fx_again"
 		return 1
 	fi
 }
 
+# fx_as runs a program as the account fastx: root may have no rights on a share, not even to look.
+fx_as() { runuser -u fastx -- "$@"; }
+
 # fx_directory DIR makes DIR for the account fastx where it is missing, and says when it cannot be used. It returns whether
 # it can.
 fx_directory() {
 	fx_mounted "$1" || return
-	if [ ! -d "$1" ] && ! install -d -m 0755 -o fastx -g fastx "$1"; then
+	if [ ! -d "$1" ] && ! fx_as test -d "$1" && ! install -d -m 0755 -o fastx -g fastx "$1"; then
 		fx_say "$1 cannot be made; make it for the account fastx, then run: $fx_again"
 		return 1
 	fi
-	owner=$(stat -c %u "$1")
+	owner=$(stat -c %u "$1" 2>/dev/null || fx_as stat -c %u "$1")
 	if [ "$owner" != "$(id -u fastx)" ] && [ "$owner" != 0 ]; then
 		fx_say "$1 belongs to uid $owner and the account fastx here has $(id -u fastx); give both one number (see /usr/lib/sysusers.d/fastxd.conf), then run: $fx_again"
 		return 1
 	fi
 }
 
-# fx_secret makes the transporter's secret and configuration where there are none, as the account fastx: root may have
-# no rights on a share.
+# fx_secret makes the transporter's secret and configuration where there are none.
 fx_secret() {
 	if [ -e /etc/fastx/transporter-secret.ini ] && [ -e /etc/fastx/nats-server.conf ]; then
 		return
 	fi
 	code=0
-	runuser -u fastx -- fastxctl secret new --config-dir /etc/fastx || code=$?
+	fx_as fastxctl secret new --config-dir /etc/fastx || code=$?
 	case $code in
 	0 | 5) return ;; # 5: another transporter was first, and this one has its secret
 	esac
