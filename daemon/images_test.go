@@ -218,8 +218,7 @@ func clusterConfig(t *testing.T) string {
 	t.Cleanup(func() { dockerDo(t, "volume", "rm", volume) })
 	a := newAPI(t)
 	fill := exec.Command("docker", "run", "--rm", "--interactive", "--user", "fastx", "--volume", volume+":/etc/fastx", imageName("node-bookworm"),
-		"sh", "-c", "fastxctl init /etc/fastx --user "+a.User+" --password-stdin && fastxctl secret new --url nats://transporter:4222"+
-			" && umask 077 && echo enabled = true >/etc/fastx/auth-ssh.ini")
+		"sh", "-c", "fastxctl init /etc/fastx --user "+a.User+" --password-stdin && fastxctl secret new --url nats://transporter:4222")
 	fill.Stdin = strings.NewReader(a.Password + "\n")
 	if out, err := fill.CombinedOutput(); err != nil {
 		t.Fatalf("make the configuration: %v\n%s", err, out)
@@ -265,7 +264,6 @@ func liveNode(t *testing.T, name string) {
 	b.awaitSystemd()
 	b.awaitHealth("healthy")
 	b.beginConfig()
-	b.authSSH("enabled = true\n")
 	b.addAccount("eve")
 	b.addAccount("dan")
 	for range 2 {
@@ -274,6 +272,7 @@ func liveNode(t *testing.T, name string) {
 		eve, dan := b.signIn("eve"), b.signIn("dan")
 		one := b.resident("eve", eve.StartSession(map[string]any{"app": "xterm"}).ID)
 		two := b.resident("dan", dan.StartSession(map[string]any{"app": "xterm"}).ID)
+		b.audited(t, `"action":"login"`, `"user":"eve"`, `"method":"pam"`, `"outcome":"ok"`)
 		b.owned(t, one)
 		b.owned(t, two)
 		b.apart(t, one, two)
@@ -292,7 +291,7 @@ func liveNode(t *testing.T, name string) {
 func (b *box) addAccount(name string) {
 	b.t.Helper()
 	b.addPerson(name)
-	b.Must("sh", "-c", "echo '"+name+":"+b.Password+"' | chpasswd")
+	b.setPassword(name, b.Password)
 }
 
 // signIn is the page of a container for somebody with an account of the node.
