@@ -86,7 +86,11 @@ func (n *Node) connect(ctx context.Context, role spec.Component, who identity, l
 }
 
 func (n *Node) buildUser(who identity, c *transporter.Conn) (component, error) {
-	return user.New(user.Options{Conn: c, Dirs: n.place.Dirs, Node: who.node, Log: n.opts.Logs.For("user"), Audit: n.audit})
+	o := user.Options{Conn: c, Dirs: n.place.Dirs, Node: who.node, Log: n.opts.Logs.For("user"), Audit: n.audit}
+	if root, there := n.starter.(launchd.Client); there {
+		o.PAM = root.Login
+	}
+	return user.New(o)
 }
 
 func (n *Node) buildManager(who identity, c *transporter.Conn) (component, error) {

@@ -41,6 +41,8 @@ type Config struct {
 	Profiles    []Profile        // sorted by ID; performance/*.ini
 	Permissions Permissions
 	Htpasswd    map[string]string // login name → bcrypt hash
+	Accounts    Accounts
+	PAM         PAM
 	HTTPS       HTTPS
 	LogLevel    LogLevel
 	Theme       Theme
@@ -117,6 +119,15 @@ type Profile struct {
 	CPUQuota          int           // percent of one core, 0 = unlimited
 	TasksMax          int           // processes and threads, 0 = unlimited
 	IOWeight          int           // 1 to 10000, 0 = as everyone
+}
+
+// Accounts is accounts.ini: the Unix account of a login that is none itself.
+type Accounts map[string]string
+
+// PAM is auth-pam.ini.
+type PAM struct {
+	Enabled bool
+	Service string // a file of /etc/pam.d
 }
 
 // HTTPS is https.ini.

@@ -74,6 +74,8 @@ func Load(in Input) (*Config, diag.List) {
 	l.apps()
 	l.permissions()
 	l.htpasswd()
+	l.accounts()
+	l.pam()
 	l.https()
 	l.authSSH()
 	l.logLevel()

@@ -7,6 +7,8 @@ const (
 	logLevelFile = "loglevel.ini"
 	removedFile  = "removed.ini"
 	htpasswdFile = "htpasswd"
+	accountsFile = "accounts.ini"
+	pamFile      = "auth-pam.ini"
 	authSSHFile  = "auth-ssh.ini"
 )
 
@@ -28,6 +30,9 @@ func webSettings() []Setting {
 		{File: httpsFile, Key: "base_path", Type: TypeBase,
 			Doc:  "The path that everything is served below, such as /fastx, for a proxy that has other things to serve too; / when absent.",
 			into: to(func(h *HTTPS) *string { return &h.BasePath })},
+		{File: accountsFile, Key: "*", Type: TypeText,
+			Doc:  "The Unix account that sessions of this login run as where fastxd-launchd starts them. A login through PAM or sshd is its own account, and none of these.",
+			into: entry(func(a *Accounts) map[string]string { return *a })},
 		{File: logLevelFile, Key: "*", Type: TypeText, Allowed: []string{"debug", "info", "warn", "error"},
 			Doc:  "A component's log level; ** is all that are not named.",
 			into: entry(func(l *LogLevel) map[string]string { return *l })},
@@ -40,6 +45,12 @@ func webSettings() []Setting {
 // authSettings are the keys of auth-*.ini.
 func authSettings() []Setting {
 	return []Setting{
+		{File: pamFile, Key: "enabled", Type: TypeBool, Default: "true",
+			Doc:  "Whether users log in with the machines' accounts, where fastxd-launchd can have PAM judge them. Without this file they do.",
+			into: to(func(p *PAM) *bool { return &p.Enabled })},
+		{File: pamFile, Key: "service", Type: TypeText, Default: "fastx",
+			Doc:  "The PAM service that judges them: a file of /etc/pam.d, whose name is fastx or begins with fastx-.",
+			into: to(func(p *PAM) *string { return &p.Service })},
 		{File: authSSHFile, Key: "enabled", Type: TypeBool, Default: "true",
 			Doc:  "Whether users log in through sshd.",
 			into: to(func(a *AuthSSH) *bool { return &a.Enabled })},

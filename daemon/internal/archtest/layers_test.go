@@ -181,6 +181,7 @@ var layers = map[string]reasons{
 		"golang.org/x/crypto/ssh/knownhosts": "by its host key",
 		"golang.org/x/sys/unix":              "a file that is only in memory, for a library that reads files alone",
 		"golang.org/x/time/rate":             "guesses are limited",
+		"daemon/internal/launchd":            "PAM is asked by way of fastxd-launchd",
 	},
 	"daemon/internal/launcher": {
 		"daemon/fileset":              "records are written whole",

@@ -60,6 +60,8 @@ var texts = map[string]string{
 	"https.ini":                   "trusted_proxies = 10.1.0.0/16, 192.168.1.71\nbase_path = /apps/fastx\nenabled = true\n",
 	"loglevel.ini":                "** = warn\nwebserver = debug\n",
 	"removed.ini":                 "[removed]\nfiles = auth-saml.ini\n",
+	"accounts.ini":                "alice@example.com = alice\nbob = bob.b\n",
+	"auth-pam.ini":                "enabled = true\nservice = fastx-desktop\n",
 	"auth-ssh.ini":                "enabled = true\nhost = 127.0.0.1\nport = 2222\n",
 	"auth-oidc.ini":               "issuer = https://id.example\nclient_id = fastx\nclient_secret = not-for-everyone\n\n[map]\nann = ann\n",
 	"auth-proxy.ini":              "enabled = true\nheader = X-Remote-User\ntrusted_proxies = 10.2.0.0/16\n",

@@ -23,6 +23,9 @@ func (k *Keeper) Weaker(candidate *Generation) diag.List {
 	}
 	out := k.cut(candidate.Set)
 	out = append(out, raised(was.Permissions, candidate.Config.Permissions)...)
+	if !was.PAM.Enabled && candidate.Config.PAM.Enabled {
+		out = append(out, weaker("auth-pam.ini", "enabled", "is not false any more"))
+	}
 	out = append(out, lostBlocks(was.NATS, candidate.Config.NATS)...)
 	if !slices.Contains(candidate.Config.Removed, secretFile) {
 		out = append(out, lostSeeds(was.Transporter, candidate.Config.Transporter)...)

@@ -27,6 +27,7 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/internal/account"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/launchd"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/reload"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
@@ -42,14 +43,16 @@ const (
 
 // Options say what a User needs.
 type Options struct {
-	Conn          *transporter.Conn
-	Dirs          spec.Dirs
-	Node          string
-	Log           *slog.Logger
-	Audit         *audit.Log       // nil: nothing is audited
-	Now           func() time.Time // nil: time.Now
-	Lookup        account.Lookup   // the name service; nil: account.Getent
-	Authenticator Authenticator    // nil: all methods that the configuration turns on
+	Conn   *transporter.Conn
+	Dirs   spec.Dirs
+	Node   string
+	Log    *slog.Logger
+	Audit  *audit.Log       // nil: nothing is audited
+	Now    func() time.Time // nil: time.Now
+	Lookup account.Lookup   // the name service; nil: account.Getent
+	// PAM has the machine's accounts judged; nil: there is no fastxd-launchd, and nobody logs in by PAM.
+	PAM           func(context.Context, launchd.Login) (launchd.Turn, error)
+	Authenticator Authenticator // nil: all methods that the configuration turns on
 }
 
 // User is the component.
@@ -111,8 +114,12 @@ func New(o Options) (*User, error) {
 // newMethods lists the ways to log in, in the order in which they take names.
 func (u *User) newMethods(o Options) *methods {
 	return &methods{
-		all:    []Method{newHtpasswd(u.logins), newSSHD(u.sshSite, u.people, o.Log)},
-		mapped: func(string) string { return "" },
+		all: []Method{
+			newHtpasswd(u.logins),
+			newSSHD(u.sshSite, u.people, o.Log),
+			&machinePAM{residents: u.people, ask: o.PAM, settings: func() spec.PAM { return u.config.Load().PAM }},
+		},
+		mapped: func(user string) string { return u.config.Load().Accounts[user] },
 	}
 }
 
