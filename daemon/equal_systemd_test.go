@@ -9,7 +9,7 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
 )
 
-// probe prints what a login is given, a line each. What is told apart on purpose it prints nothing of; LOGINS.md lists that.
+// probe prints what a login is given, a line each. What is told apart on purpose it prints nothing of; SSH.md lists that.
 const probe = `#!/bin/bash
 grep -E '^(NoNewPrivs|Seccomp|CapInh|CapPrm|CapEff|CapBnd|CapAmb|Groups|SigBlk|SigIgn):' /proc/self/status
 ulimit -Sa | sed 's/^/soft /'
@@ -133,7 +133,7 @@ func (m *machine) equal(t *testing.T, user string) {
 	}
 }
 
-// exceptions are what a session has otherwise than a login, on purpose. LOGINS.md says why.
+// exceptions are what a session has otherwise than a login, on purpose. SSH.md says why.
 func (m *machine) exceptions(t *testing.T) {
 	const line = "echo $(cat /proc/self/oom_score_adj) $XDG_RUNTIME_DIR $DBUS_SESSION_BUS_ADDRESS"
 	login, err := m.ssh("eve", line)
