@@ -192,7 +192,7 @@ func (m *machine) extraUsers(t *testing.T) {
 func (m *machine) outlives(t *testing.T) {
 	m.Must("sh", "-c", "mkdir -p /etc/systemd/logind.conf.d; printf '[Login]\nKillUserProcesses=yes\nUserStopDelaySec=0\nRemoveIPC=no\n' >/etc/systemd/logind.conf.d/kill.conf; systemctl restart systemd-logind")
 	s := m.settle("eve")
-	m.Must("runuser", "-u", "eve", "--", "touch", "/dev/shm/of-a-session") // RemoveIPC=yes takes it away
+	m.Must("install", "-o", "eve", "/dev/null", "/dev/shm/of-a-session") // RemoveIPC=yes takes it away
 	if out, err := m.ssh("eve", "setsid sleep 4711 >/dev/null 2>&1 & loginctl show-user --property=Linger eve"); err != nil || !strings.Contains(out, "Linger=no") {
 		t.Fatalf("%s, %v", out, err)
 	}
