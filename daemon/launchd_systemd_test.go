@@ -26,11 +26,14 @@ const (
 // addLaunchd does what the packages will do for fastxd-launchd, and lets it trust this node's logins.
 func (m *machine) addLaunchd() {
 	m.t.Helper()
-	m.copyIn(filepath.Join(binaries.dir, "fastxd-launchd"), "/usr/bin/fastxd-launchd", "0755")
-	for _, unit := range []string{"fastxd-launchd.socket", "fastxd-launchd.service"} {
+	for _, program := range []string{"fastxd-launchd", "fastxd-pam"} {
+		m.copyIn(filepath.Join(binaries.dir, program), "/usr/bin/"+program, "0755")
+	}
+	for _, unit := range []string{"fastxd-launchd.socket", "fastxd-launchd.service", "fastxd-pam.socket", "fastxd-pam@.service"} {
 		m.copyIn("../images/units/"+unit, "/etc/systemd/system/"+unit, "0644")
 	}
 	m.copyIn("../images/pam/fastx-session.debian", "/etc/pam.d/fastx-session", "0644")
+	m.copyIn("../images/pam/fastx.debian", "/etc/pam.d/fastx", "0644")
 	m.Must("sh", "-c", "install -d -m 0755 "+keysDir+" && install -m 0644 "+localDir+"/keys.d/*.pem "+keysDir)
 	m.Must("systemctl", "daemon-reload")
 	m.Must("systemctl", "start", "fastxd-launchd.socket")

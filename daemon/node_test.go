@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	binaries.dir = dir
-	build := exec.Command("go", "build", "-o", dir, "./cmd/fastxd", "./cmd/fastxctl", "./cmd/fastxd-session", "./cmd/fastxd-launchd")
+	build := exec.Command("go", "build", "-o", dir, "./cmd/fastxd", "./cmd/fastxctl", "./cmd/fastxd-session", "./cmd/fastxd-launchd", "./cmd/fastxd-pam")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		binaries.err = fmt.Errorf("build the programs: %w\n%s", err, out)

@@ -10,9 +10,6 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 )
 
-// loginPatience is how long each step of a login may take: somebody may have to find the telephone that a second factor calls.
-const loginPatience = 100 * time.Second
-
 // credentials are what a login request holds: a name and a password, or the answers
 // to a challenge.
 type credentials struct {
