@@ -162,7 +162,7 @@ func imagesMakeACluster(t *testing.T) {
 	gateway := runImage(t, "fastxd", append(append(mount, "--hostname", "gateway"), confined...)...)
 	node := runImage(t, "node-bookworm", append(append(mount, "--hostname", "node"), asMachine...)...)
 	node.awaitSystemd()
-	node.withoutLaunchd() // who signs in with htpasswd is no account of the node
+	node.addAccount("eve")
 	for _, b := range []*box{gateway, node} {
 		b.awaitHealth("healthy")
 		b.AwaitReady()
@@ -171,11 +171,13 @@ func imagesMakeACluster(t *testing.T) {
 		b.checkConfined(t)
 	}
 
-	s := gateway.StartSession(map[string]any{"app": "xterm"})
-	if s = gateway.AwaitState(s.ID, transporter.Running); s.Node != "node" {
+	eve := gateway.signIn("eve")
+	s := eve.StartSession(map[string]any{"app": "xterm"})
+	if s = eve.AwaitState(s.ID, transporter.Running); s.Node != "node" {
 		t.Errorf("the session runs on %s", s.Node)
 	}
-	node.view(s.ID).awaitColours(t, 2)
+	node.owned(t, node.resident("eve", s.ID))
+	node.signIn("eve").view(s.ID).awaitColours(t, 2) // no display reaches a gateway on another machine yet
 
 	for _, b := range []*box{gateway, bus} {
 		dockerDo(t, "kill", "--signal", "STOP", b.id)
@@ -191,8 +193,13 @@ func imagesMakeACluster(t *testing.T) {
 	node.Must("systemctl", "start", "fastxd.service")
 	node.awaitHealth("healthy")
 	gateway.AwaitReady()
-	gateway.AwaitState(s.ID, transporter.Running)
-	node.view(s.ID).awaitColours(t, 2)
+	gateway.signIn("eve").AwaitState(s.ID, transporter.Running)
+	node.signIn("eve").view(s.ID).awaitColours(t, 2)
+
+	node.withoutLaunchd() // then whoever signs in needs no account of the node
+	node.awaitHealth("healthy")
+	gateway.AwaitReady()
+	gateway.AwaitState(gateway.StartSession(map[string]any{"app": "xterm"}).ID, transporter.Running)
 }
 
 // privateNetwork makes a network that leads nowhere else.
@@ -233,8 +240,9 @@ func (b *box) checkConfined(t *testing.T) {
 	}
 }
 
-// TestDrillNodeImages takes the node of each suite through its life: every unit is up, the installed fastxd is ready, a session
-// of each of two people is started, apart from the other's, and looked at, and so it is again when the container was stopped.
+// TestDrillNodeImages takes the node of each suite through its life: every unit is up, the installed fastxd is ready, two people
+// sign in with the passwords of their accounts and look at sessions that run as theirs, and so they do again when the container
+// was stopped.
 func TestDrillNodeImages(t *testing.T) {
 	t.Parallel()
 	suites := []string{"bookworm"}
@@ -255,24 +263,42 @@ func liveNode(t *testing.T, name string) {
 	b := runImage(t, name, append([]string{"--hostname", "node"}, asMachine...)...)
 	b.awaitSystemd()
 	b.awaitHealth("healthy")
-	b.addPerson("ann")
-	b.addPerson("bob")
 	b.beginConfig()
-	b.Must("systemctl", "is-active", "ssh.service", "dbus.service", "systemd-logind.service")
+	b.addAccount("eve")
+	b.addAccount("dan")
 	for range 2 {
 		b.AwaitReady()
-		ann, bob := b.settle("ann"), b.settle("bob")
-		for _, r := range []resident{ann, bob} {
-			b.owned(t, r)
-		}
-		b.apart(t, ann, bob)
-		b.view(ann.id).awaitColours(t, 2)
+		b.Must("systemctl", "is-active", "ssh.service", "dbus.service", "systemd-logind.service")
+		eve, dan := b.signIn("eve"), b.signIn("dan")
+		one := b.resident("eve", eve.StartSession(map[string]any{"app": "xterm"}).ID)
+		two := b.resident("dan", dan.StartSession(map[string]any{"app": "xterm"}).ID)
+		b.audited(t, `"action":"login"`, `"user":"eve"`, `"method":"pam"`, `"outcome":"ok"`)
+		b.owned(t, one)
+		b.owned(t, two)
+		b.apart(t, one, two)
+		b.apart(t, two, one)
+		eve.view(one.id).awaitColours(t, 2)
+		dan.view(two.id).awaitColours(t, 2)
 		dockerDo(t, "restart", b.id)
 		b.locate()
 		b.awaitSystemd()
 		b.AwaitReady()
-		b.AwaitState(ann.id, transporter.Ended)
+		b.signIn("eve").AwaitState(one.id, transporter.Ended)
 	}
+}
+
+// addAccount makes an account that people log in with by a password.
+func (b *box) addAccount(name string) {
+	b.t.Helper()
+	b.addPerson(name)
+	b.setPassword(name, b.Password)
+}
+
+// signIn is the page of a container for somebody with an account of the node.
+func (b *box) signIn(name string) *api {
+	a := newAPI(b.t)
+	a.URL, a.User = b.URL, name
+	return a
 }
 
 // withoutLaunchd has a node run every session as the daemon's account, as sandbox.conf says.

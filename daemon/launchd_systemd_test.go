@@ -71,6 +71,12 @@ func (m *machine) settle(user string) resident {
 		journal, _ := m.Exec("journalctl", "--no-pager", "-n", "60", "-u", "fastx*")
 		m.t.Fatalf("start a session as %s: %v\n%s\n%s", user, err, id, journal)
 	}
+	return m.resident(user, id)
+}
+
+// resident waits until an account's session runs, and looks at where.
+func (m *machine) resident(user, id string) resident {
+	m.t.Helper()
 	r := resident{user: user, id: id, uid: m.Must("id", "-u", user)}
 	m.Await("a session of "+user+" running", func() error {
 		out, err := m.Exec("fastxctl", "sessions", "show", id, "--user", user)
