@@ -8,6 +8,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"time"
@@ -111,7 +112,8 @@ func newNode(ctx context.Context, o Options) (*Node, error) {
 	if err := n.place.make(); err != nil {
 		return nil, err
 	}
-	if n.account, err = account.Lookup(account.Getent).ByUID(ctx, os.Getuid()); err != nil {
+	n.account, err = account.Lookup(account.Getent).ByUID(ctx, os.Getuid())
+	if err != nil && !errors.Is(err, account.ErrUnknown) { // only the launcher needs one
 		return nil, err
 	}
 	if home := o.Environ["HOME"]; filepath.IsAbs(home) { // as everywhere, the environment says where one is at home

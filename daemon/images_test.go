@@ -134,6 +134,7 @@ func TestTheImages(t *testing.T) {
 	t.Parallel()
 	buildImages(t, "bookworm")
 	t.Run("without a distribution are small", smallImages)
+	t.Run("run as any number", gatewayOfAnyNumber)
 	t.Run("make a cluster", imagesMakeACluster)
 }
 
@@ -150,6 +151,12 @@ func smallImages(t *testing.T) {
 			t.Errorf("%s says it is of version %s", name, version)
 		}
 	}
+}
+
+// gatewayOfAnyNumber runs a gateway as a user id that nobody gave a name, as some clusters do with every container.
+func gatewayOfAnyNumber(t *testing.T) {
+	as := []string{"--user", "123456", "--env", "FX_LOCAL_DIR=/tmp/local"}
+	runImage(t, "fastxd", append(as, confined...)...).awaitHealth("healthy")
 }
 
 // imagesMakeACluster signs in at a gateway, starts a session on a node that it reaches through a transporter, and has each of

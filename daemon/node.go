@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/account"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/history"
@@ -96,8 +98,12 @@ func (n *Node) buildManager(who identity, c *transporter.Conn) (component, error
 	return manager.New(manager.Options{Conn: c, Instance: who.instance, Log: n.opts.Logs.For("manager")}), nil
 }
 
-// buildLauncher finds fastxd-session first: a node that runs no sessions does not need it.
+// buildLauncher finds first what a node that runs no sessions does not need: an account, which a container's number may have
+// none of, and fastxd-session.
 func (n *Node) buildLauncher(who identity, c *transporter.Conn) (component, error) {
+	if n.account.Name == "" {
+		return nil, fmt.Errorf("sessions need an account, and uid %d has none: %w; run fastxd as another, or take launcher out of SERVICES", os.Getuid(), account.ErrUnknown)
+	}
 	supervisor := n.opts.Supervisor
 	if supervisor == "" {
 		var err error

@@ -46,4 +46,4 @@ if [[ $what == fastxd ]]; then
 	echo 'SERVICES=webserver,manager' >>"$defaults"
 fi
 install -d -m 0750 "$state"/{etc/fastx,var/fastx,var/lib/fastx-local}
-chmod 0755 "$state" "$state"/{etc,var,var/lib}
+chmod 0755 "$state" "$state"/{etc,etc/fastx,var,var/lib}
