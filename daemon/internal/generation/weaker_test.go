@@ -39,6 +39,8 @@ func TestWhatAFileDoesNotSayAnyMoreIsWeaker(t *testing.T) {
 		{"the last line is half there", "https.ini", "trusted_proxies = 10.1.0.0/16\n", "trusted_proxies = 10.1.0.0/1", []string{"https.ini: ends in the middle of a line"}},
 		{"it never ended in a newline", "https.ini", "base_path = /fastx", "base_path = /fast", nil},
 		{"a login is gone", "htpasswd", "a:" + bcryptHash + "\nb:" + bcryptHash + "\n", "a:" + bcryptHash + "\n", nil},
+		{"PAM is not off any more", "auth-pam.ini", "enabled = false\nservice = fastx\n", "service = fastx\n", []string{"auth-pam.ini: enabled: is not false any more"}},
+		{"PAM is turned on in so many words", "auth-pam.ini", "enabled = false\n", "enabled = true\n", nil},
 		{"the cluster is gone", "nats-server.conf", natsUsers + natsCluster, natsUsers, []string{"cluster: is gone"}},
 		{"routes are not asked any more", "nats-server.conf", natsUsers + natsCluster, natsUsers + "cluster { name: \"fastx\", port: 6222 }\n", []string{"cluster.authorization: is gone"}},
 		{"TLS is gone", "nats-server.conf", natsUsers + natsCluster + natsTLS, natsUsers + natsCluster, []string{"tls: is gone"}},
