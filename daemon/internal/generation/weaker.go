@@ -27,6 +27,7 @@ func (k *Keeper) Weaker(candidate *Generation) diag.List {
 	if !was.PAM.Enabled && candidate.Config.PAM.Enabled && !enabled.Match(data(candidate.Set, pamFile)) {
 		out = append(out, weaker(pamFile, "enabled", "is not false any more"))
 	}
+	out = append(out, openedSSH(was.AuthSSH, candidate.Config.AuthSSH)...)
 	out = append(out, lostBlocks(was.NATS, candidate.Config.NATS)...)
 	if !slices.Contains(candidate.Config.Removed, secretFile) {
 		out = append(out, lostSeeds(was.Transporter, candidate.Config.Transporter)...)
@@ -108,6 +109,20 @@ func raised(was, now spec.Permissions) (out diag.List) {
 	}
 	gone("users", was.Users, now.Users, most)
 	gone("groups", was.Groups, now.Groups, now.Default)
+	return out
+}
+
+// openedSSH finds logins through an sshd that auth-ssh.ini had turned off, or through another one than it named.
+func openedSSH(was, now *spec.AuthSSH) (out diag.List) {
+	if was == nil || now == nil || !now.Enabled {
+		return nil
+	}
+	if !was.Enabled {
+		out = append(out, weaker("auth-ssh.ini", "enabled", "is not false any more"))
+	}
+	if s, _ := spec.Lookup("auth-ssh.ini", "", "host"); now.Host != was.Host && now.Host == s.Default {
+		out = append(out, weaker("auth-ssh.ini", "host", fmt.Sprintf("is not %s any more, so that this machine's sshd lets people in", was.Host)))
+	}
 	return out
 }
 
