@@ -24,10 +24,8 @@ func (k *Keeper) Weaker(candidate *Generation) diag.List {
 	}
 	out := k.cut(candidate.Set)
 	out = append(out, raised(was.Permissions, candidate.Config.Permissions)...)
-	if !was.PAM.Enabled && candidate.Config.PAM.Enabled && !enabled.Match(data(candidate.Set, pamFile)) {
-		out = append(out, weaker(pamFile, "enabled", "is not false any more"))
-	}
-	out = append(out, openedSSH(was.AuthSSH, candidate.Config.AuthSSH)...)
+	out = append(out, switchedOn(candidate.Set, pamFile, was.PAM.Enabled, candidate.Config.PAM.Enabled)...)
+	out = append(out, openedSSH(candidate.Set, was.AuthSSH, candidate.Config.AuthSSH)...)
 	out = append(out, lostBlocks(was.NATS, candidate.Config.NATS)...)
 	if !slices.Contains(candidate.Config.Removed, secretFile) {
 		out = append(out, lostSeeds(was.Transporter, candidate.Config.Transporter)...)
@@ -79,15 +77,22 @@ func (k *Keeper) cut(set fileset.Set) (out diag.List) {
 
 const permissionsFile = "permissions.ini"
 
-// pamFile turns logins by PAM off; without it they are on.
-const pamFile = "auth-pam.ini"
+// The files of logins that are on unless they say otherwise.
+const (
+	pamFile = "auth-pam.ini"
+	sshFile = "auth-ssh.ini"
+)
 
 // enabled is a line that says it in so many words.
 var enabled = regexp.MustCompile(`(?m)^[ \t]*enabled[ \t]*=`)
 
-func data(set fileset.Set, name string) []byte {
-	f, _ := set.Lookup(name)
-	return f.Data
+// switchedOn finds logins that a file had turned off and that are on since it does not speak of it any more.
+func switchedOn(set fileset.Set, file string, was, now bool) diag.List {
+	f, _ := set.Lookup(file)
+	if was || !now || enabled.Match(f.Data) {
+		return nil
+	}
+	return diag.List{weaker(file, "enabled", "is not false any more")}
 }
 
 // raised finds users and groups who stand higher because their entry, or the default, is gone.
@@ -113,15 +118,13 @@ func raised(was, now spec.Permissions) (out diag.List) {
 }
 
 // openedSSH finds logins through an sshd that auth-ssh.ini had turned off, or through another one than it named.
-func openedSSH(was, now *spec.AuthSSH) (out diag.List) {
+func openedSSH(set fileset.Set, was, now *spec.AuthSSH) diag.List {
 	if was == nil || now == nil || !now.Enabled {
 		return nil
 	}
-	if !was.Enabled {
-		out = append(out, weaker("auth-ssh.ini", "enabled", "is not false any more"))
-	}
-	if s, _ := spec.Lookup("auth-ssh.ini", "", "host"); now.Host != was.Host && now.Host == s.Default {
-		out = append(out, weaker("auth-ssh.ini", "host", fmt.Sprintf("is not %s any more, so that this machine's sshd lets people in", was.Host)))
+	out := switchedOn(set, sshFile, was.Enabled, now.Enabled)
+	if s, _ := spec.Lookup(sshFile, "", "host"); now.Host != was.Host && now.Host == s.Default {
+		out = append(out, weaker(sshFile, "host", fmt.Sprintf("is not %s any more, so that this machine's sshd lets people in", was.Host)))
 	}
 	return out
 }

@@ -42,6 +42,7 @@ func TestWhatAFileDoesNotSayAnyMoreIsWeaker(t *testing.T) {
 		{"PAM is not off any more", "auth-pam.ini", "enabled = false\nservice = fastx\n", "service = fastx\n", []string{"auth-pam.ini: enabled: is not false any more"}},
 		{"PAM is turned on in so many words", "auth-pam.ini", "enabled = false\n", "enabled = true\n", nil},
 		{"sshd is not turned off any more", "auth-ssh.ini", "enabled = false\nport = 2222\n", "port = 2222\n", []string{"enabled: is not false any more"}},
+		{"sshd is turned on in so many words", "auth-ssh.ini", "enabled = false\nport = 2222\n", "enabled = true\nport = 2222\n", nil},
 		{"another sshd is asked", "auth-ssh.ini", "host = ::1\nport = 2222\n", "port = 2222\n", []string{"host: is not ::1 any more"}},
 		{"sshd is turned off", "auth-ssh.ini", "host = ::1\n", "enabled = false\n", nil},
 		{"the cluster is gone", "nats-server.conf", natsUsers + natsCluster, natsUsers, []string{"cluster: is gone"}},
