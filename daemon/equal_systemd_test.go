@@ -9,7 +9,7 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/internal/session"
 )
 
-// probe prints what a login is given, a line each. What is told apart on purpose it prints nothing of; LOGINS.md lists that.
+// probe prints what a login is given, a line each. What is told apart on purpose it prints nothing of; SSH.md lists that.
 const probe = `#!/bin/bash
 grep -E '^(NoNewPrivs|Seccomp|CapInh|CapPrm|CapEff|CapBnd|CapAmb|Groups|SigBlk|SigIgn):' /proc/self/status
 ulimit -Sa | sed 's/^/soft /'
@@ -133,7 +133,7 @@ func (m *machine) equal(t *testing.T, user string) {
 	}
 }
 
-// exceptions are what a session has otherwise than a login, on purpose. LOGINS.md says why.
+// exceptions are what a session has otherwise than a login, on purpose. SSH.md says why.
 func (m *machine) exceptions(t *testing.T) {
 	const line = "echo $(cat /proc/self/oom_score_adj) $XDG_RUNTIME_DIR $DBUS_SESSION_BUS_ADDRESS"
 	login, err := m.ssh("eve", line)
@@ -192,7 +192,7 @@ func (m *machine) extraUsers(t *testing.T) {
 func (m *machine) outlives(t *testing.T) {
 	m.Must("sh", "-c", "mkdir -p /etc/systemd/logind.conf.d; printf '[Login]\nKillUserProcesses=yes\nUserStopDelaySec=0\nRemoveIPC=no\n' >/etc/systemd/logind.conf.d/kill.conf; systemctl restart systemd-logind")
 	s := m.settle("eve")
-	m.Must("runuser", "-u", "eve", "--", "touch", "/dev/shm/of-a-session") // RemoveIPC=yes takes it away
+	m.Must("install", "-o", "eve", "/dev/null", "/dev/shm/of-a-session") // RemoveIPC=yes takes it away
 	if out, err := m.ssh("eve", "setsid sleep 4711 >/dev/null 2>&1 & loginctl show-user --property=Linger eve"); err != nil || !strings.Contains(out, "Linger=no") {
 		t.Fatalf("%s, %v", out, err)
 	}

@@ -124,7 +124,7 @@ func (m *machine) notLetIn(t *testing.T) {
 	for user, c := range map[string]struct{ password, want string }{
 		"eve":  {"wrong", "auth stage: Authentication failure"},
 		"shut": {"Secret.9", "auth stage: Authentication failure"},
-		"late": {"Secret.9", "account stage: User account has expired"},
+		"late": {"Secret.9", "Your account has expired"},
 		"held": {"Secret.9", "not for logging in"},
 		"bot":  {"Secret.9", "one of the system"},
 		"root": {"Secret.9", "one of the system"},

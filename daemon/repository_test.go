@@ -150,7 +150,12 @@ func TestARepositoryIsInstalledFrom(t *testing.T) {
 func (m *machine) asDnf(t *testing.T, tree string) {
 	m.Must("sh", "-c", `mkdir /rhel && for f in /usr/bin/* /usr/sbin/*; do case $f in */apt*) ;; *) ln -sf $f /rhel/; esac; done
 		printf '#!/bin/sh\necho "$@" >/tmp/asked\n' >/rhel/dnf && chmod +x /rhel/dnf`)
-	m.Must("env", "PATH=/rhel", "/shelf/good/setup-fastxd.sh", "--repository", "/shelf/good", "--role", "gateway", "--yes")
+	gateway := []string{"env", "PATH=/rhel", "/shelf/good/setup-fastxd.sh", "--repository", "/shelf/good", "--role", "gateway", "--yes"}
+	if out, err := m.Exec(gateway...); err == nil || !strings.Contains(out, "choose --role node") {
+		t.Errorf("a node becomes a gateway: %v, %s", err, out)
+	}
+	m.Must("dpkg", "--purge", "fastxd")
+	m.Must(gateway...)
 	if asked := m.Must("cat", "/tmp/asked", "/etc/default/fastx4"); asked != "--assumeyes install fastxd-core\nSERVICES=webserver" {
 		t.Errorf("dnf is asked to %q", asked)
 	}

@@ -165,6 +165,8 @@ with_dnf() {
 
 # gateway keeps a machine that serves the page from running anything else, where nobody has said what it runs.
 gateway() {
+	[ ! -e /usr/libexec/fastxd/fastxd-launchd ] ||
+		fail 1 "the package fastxd is here, which makes this a machine that runs sessions; remove it first, or choose --role node"
 	if ! grep -qs '^SERVICES=' /etc/default/fastx4; then
 		echo 'SERVICES=webserver' >>/etc/default/fastx4
 		say "/etc/default/fastx4 says SERVICES=webserver now"

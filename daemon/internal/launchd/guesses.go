@@ -8,12 +8,13 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// How many logins PAM is asked to judge. The user component slows guessing down by who does it and from where; these
-// limits are rough, and there for the day on which somebody else is in its place.
+// How many logins PAM is asked to judge. The user component slows guessing down by who does it and from where, and lets
+// about 60 a minute through for one name; these limits lie above its own, are rough, and are there for the day on which
+// somebody else is in its place.
 const (
-	perAccount  = 20 // a minute, and at once
-	altogether  = 5  // a second
-	atOnce      = 100
+	perAccount  = 120 // a minute, and at once
+	altogether  = 20  // a second
+	atOnce      = 500
 	maxAccounts = 4096
 )
 
@@ -37,26 +38,20 @@ func (g *guesses) allow(name string, now time.Time) bool {
 	name = strings.ToLower(name)
 	l := g.each[name]
 	if l == nil {
-		g.makeRoom(now)
+		g.makeRoom()
 		l = rate.NewLimiter(rate.Every(time.Minute/perAccount), perAccount)
 		g.each[name] = l
 	}
 	return l.AllowN(now, 1) && g.all.AllowN(now, 1)
 }
 
-// makeRoom forgets the accounts that are as good as new, and when there are none, any one: the limit on all holds.
-func (g *guesses) makeRoom(now time.Time) {
-	if len(g.each) < maxAccounts {
-		return
-	}
-	any := ""
-	for name, l := range g.each {
-		if any = name; l.TokensAt(now) >= perAccount {
-			delete(g.each, name)
+// makeRoom forgets any account when there are many: the limit on all together holds.
+func (g *guesses) makeRoom() {
+	for name := range g.each {
+		if len(g.each) < maxAccounts {
+			return
 		}
-	}
-	if len(g.each) >= maxAccounts {
-		delete(g.each, any)
+		delete(g.each, name)
 	}
 }
 

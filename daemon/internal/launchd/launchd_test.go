@@ -79,6 +79,7 @@ type rig struct {
 	client  Client
 	order   spawn.Order // as the launcher would give it, but for the ticket
 	stop    func()
+	judge   Judge
 }
 
 // people are the accounts of the machine: name, then passwd's line without the name, then shadow's.
@@ -114,12 +115,15 @@ func lookup(_ context.Context, database, key string) ([]byte, error) {
 	return []byte(key + ":" + p[0] + "\n"), nil
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T, with ...func(*rig)) *rig {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "fx") // short: sockets lie in it
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	r := &rig{t: t, dir: dir, starter: &unstarted{}, client: Client{Path: filepath.Join(dir, "launchd.sock"), Lookup: lookup}}
+	for _, f := range with {
+		f(r)
+	}
 	for _, d := range []string{"etc", "etc/keys.d", "tmp"} {
 		must(t, os.Mkdir(filepath.Join(dir, d), 0o755))
 	}
@@ -147,9 +151,10 @@ func (r *rig) start() {
 	must(r.t, err)
 	r.Server, err = New(Options{
 		Node: func() string { return "n1" }, Caller: os.Getuid(), KeysDir: r.path("etc/keys.d"), StateDir: r.path("state"), Supervisor: "/usr/bin/fastxd-session",
-		Host: Host{Lookup: lookup, Root: r.dir, Now: now}, Starter: r.starter, Log: log, Audit: book, Now: now,
+		Host: Host{Lookup: lookup, Root: r.dir, Now: now}, Starter: r.starter, PAM: r.judge, Log: log, Audit: book, Now: now,
 	})
 	must(r.t, err)
+	r.denialPause = 0
 	r.base, r.root = filepath.Dir(r.dir), os.Getuid()
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: r.client.Path, Net: "unix"})
 	must(r.t, err)

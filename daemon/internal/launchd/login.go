@@ -98,6 +98,9 @@ func (c *call) prove(ctx context.Context, link *session.Link) (session.Account, 
 	case said.Failed != "":
 		return session.Account{}, nil, errors.New(said.Failed)
 	case said.Denied != "":
+		if said.Proved {
+			c.s.pause(ctx)
+		}
 		return session.Account{}, nil, denial(said.Denied)
 	}
 	a, err := c.s.opts.Host.Judge(ctx, said.Account) // 3

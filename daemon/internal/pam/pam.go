@@ -46,6 +46,7 @@ type Said struct {
 	Prompts []Prompt `json:"prompts,omitempty"`
 	Account string   `json:"account,omitempty"` // the person is let in, and is this one, as PAM spells it
 	Denied  string   `json:"denied,omitempty"`  // the person is not let in: why, for administrators
+	Proved  bool     `json:"proved,omitempty"`  // with Denied: but has proved who it is
 	Failed  string   `json:"failed,omitempty"`  // that could not be found out: why
 }
 

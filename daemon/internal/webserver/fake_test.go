@@ -188,6 +188,7 @@ func (f *fake) token(user string) string {
 }
 
 func (f *fake) login(_ context.Context, r transporter.LoginRequest) (transporter.LoginReply, error) {
+	f.pause("login")
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.logins = append(f.logins, r)

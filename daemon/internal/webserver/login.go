@@ -10,9 +10,6 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 )
 
-// loginPatience is how long each step of a login may take: somebody may have to find the telephone that a second factor calls.
-const loginPatience = 100 * time.Second
-
 // credentials are what a login request holds: a name and a password, or the answers
 // to a challenge.
 type credentials struct {
@@ -44,7 +41,7 @@ func (w *Webserver) login(rw http.ResponseWriter, r *http.Request, _ *caller) er
 	if err := readJSON(r, &c); err != nil {
 		return err
 	}
-	reply, err := w.signIn(rw, r, c)
+	reply, err := w.signIn(r, c)
 	if err != nil {
 		return err
 	}
@@ -59,15 +56,14 @@ func (w *Webserver) login(rw http.ResponseWriter, r *http.Request, _ *caller) er
 }
 
 // signIn asks the user component. A page of another site may not sign its visitor in
-// as somebody else. The request has been read, so that the reading deadline has done its work: it would end what takes longer.
-func (w *Webserver) signIn(rw http.ResponseWriter, r *http.Request, c credentials) (transporter.LoginReply, error) {
+// as somebody else.
+func (w *Webserver) signIn(r *http.Request, c credentials) (transporter.LoginReply, error) {
 	if !w.sameOrigin(r) {
 		return transporter.LoginReply{}, errOrigin
 	}
 	if err := c.check(); err != nil {
 		return transporter.LoginReply{}, err
 	}
-	http.NewResponseController(rw).SetReadDeadline(time.Time{})
 	reply, err := transporter.Call(r.Context(), w.o.Conn, transporter.UserLogin, transporter.LoginRequest{
 		User: c.Username, Password: c.Password,
 		Challenge: c.Challenge, Answers: c.Answers, Address: w.clientAddress(r),

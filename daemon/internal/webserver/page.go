@@ -139,9 +139,6 @@ func (w *Webserver) frame(r *http.Request, title, script string, who *caller) fr
 	return f
 }
 
-// pagePatience is how long those routes of pages may take that are not done within the usual time.
-var pagePatience = map[string]time.Duration{"POST /login": loginPatience}
-
 func (w *Webserver) pageRoutes(mux *http.ServeMux, base string) {
 	pages := map[string]func(http.ResponseWriter, *http.Request) error{
 		"GET /{$}":                   w.home,
@@ -158,9 +155,10 @@ func (w *Webserver) pageRoutes(mux *http.ServeMux, base string) {
 		"/":                          func(http.ResponseWriter, *http.Request) error { return errNoPage },
 	}
 	maps.Copy(pages, w.adminPages())
+	slow := map[string]time.Duration{"POST /login": loginPatience}
 	for pattern, serve := range pages {
 		mux.HandleFunc(below(base, pattern), func(rw http.ResponseWriter, r *http.Request) {
-			r, done := w.bounded(rw, r, pagePatience[pattern])
+			r, done := w.bounded(rw, r, slow[pattern])
 			defer done()
 			w.allowPage(rw.Header(), r)
 			if err := serve(rw, r); err != nil {

@@ -15,6 +15,9 @@ import (
 // patience is how long a request is worked on unless its route says otherwise.
 const patience = 20 * time.Second
 
+// loginPatience is how long one step of a login may take: PAM may wait for somebody to confirm it on a phone.
+const loginPatience = 100 * time.Second
+
 //go:embed openapi.yaml
 var openapi []byte
 

@@ -19,7 +19,7 @@ func (w *Webserver) pageLogin(rw http.ResponseWriter, r *http.Request) error {
 		w.fail(rw, r, err)
 		return nil
 	}
-	reply, err := w.signIn(rw, r, c)
+	reply, err := w.signIn(r, c)
 	switch {
 	case err != nil:
 		w.fail(rw, r, err)
@@ -46,7 +46,7 @@ func (w *Webserver) formLogin(rw http.ResponseWriter, r *http.Request) error {
 		Challenge: form.Get("challenge"), Answers: form["answer"],
 	}
 	again := signInPage{Next: form.Get("next"), Username: c.Username}
-	reply, err := w.signIn(rw, r, c)
+	reply, err := w.signIn(r, c)
 	switch {
 	case err != nil:
 		f := asFailure(err)

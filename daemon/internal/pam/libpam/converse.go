@@ -122,7 +122,7 @@ func (t *talk) outcome(h *handle, code int32, stage string) pam.Said {
 	case t.lost != nil:
 		return pam.Said{Failed: "the person did not answer: " + t.lost.Error()}
 	case slices.Contains(denials, code):
-		return pam.Said{Denied: strings.Join(append([]string{why}, t.notes...), "; ")}
+		return pam.Said{Denied: strings.Join(append([]string{why}, t.notes...), "; "), Proved: stage != "auth"}
 	case code != success:
 		return pam.Said{Failed: why}
 	}

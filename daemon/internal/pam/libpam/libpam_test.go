@@ -150,7 +150,7 @@ func TestAWrongPasswordDoesNot(t *testing.T) {
 func TestTheAccountStageBars(t *testing.T) {
 	t.Parallel()
 	c := start(t, "auth required MODULE password=secret\naccount required MODULE code=13")
-	c.want(c.begin("ann", "secret"), pam.Said{Denied: "account stage: User account has expired"})
+	c.want(c.begin("ann", "secret"), pam.Said{Denied: "account stage: User account has expired", Proved: true})
 }
 
 func TestQuestionsAreCarriedWithWhatIsSaidBefore(t *testing.T) {
