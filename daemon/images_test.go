@@ -155,7 +155,7 @@ func smallImages(t *testing.T) {
 
 // gatewayOfAnyNumber runs a gateway as a user id that nobody gave a name, as some clusters do with every container.
 func gatewayOfAnyNumber(t *testing.T) {
-	as := []string{"--user", "123456", "--env", "FX_LOCAL_DIR=/tmp/local"}
+	as := []string{"--user", "123456", "--env", "FX_LOCAL_DIR=/tmp/local", "--env", "FX_VAR_DIR=/tmp/var"}
 	runImage(t, "fastxd", append(as, confined...)...).awaitHealth("healthy")
 }
 
