@@ -45,6 +45,9 @@ func (l *loader) checkKnownHosts(line syntax.Line, name string) {
 	if !ok || f.Err != nil || l.away() {
 		return
 	}
+	if f.Mode&0o002 != 0 {
+		l.at(authSSHFile, line, diag.Error, "known-hosts-exposed", "known_hosts", show(name)+" can be changed by everyone, who could have passwords sent to a machine of theirs", "run chmod o-w "+name)
+	}
 	num := 0
 	for text := range bytes.Lines(f.Data) {
 		num++

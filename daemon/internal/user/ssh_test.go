@@ -22,7 +22,9 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
 
+	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
+	"github.com/fastx-kit/fastx-kit/daemon/spec"
 )
 
 const sshAddr = "gate.example:22"
@@ -237,6 +239,31 @@ func TestSSHLetsInByThePassword(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestSSHSiteIsWhatTheFilesSay(t *testing.T) {
+	t.Parallel()
+	set := fileset.New(fileset.File{Name: "/etc/known", Data: []byte("x")})
+	for name, c := range map[string]struct {
+		says *spec.AuthSSH
+		want string
+	}{
+		"no file":       {nil, "nobody"},
+		"turned off":    {&spec.AuthSSH{Host: "gate", Port: 22}, "nobody"},
+		"this machine":  {&spec.AuthSSH{Enabled: true, Host: "::1", Port: 2222}, "[::1]:2222, its own keys"},
+		"another":       {&spec.AuthSSH{Enabled: true, Host: "gate", Port: 22, KnownHosts: "/etc/known"}, `gate:22, "x"`},
+		"a list is off": {&spec.AuthSSH{Enabled: true, Host: "::1", Port: 22, KnownHosts: "/etc/gone"}, `[::1]:22, ""`},
+	} {
+		got := "nobody"
+		if s := newSSHSite(c.says, set); s != nil && s.known == nil {
+			got = s.addr + ", its own keys"
+		} else if s != nil {
+			got = fmt.Sprintf("%s, %q", s.addr, s.known)
+		}
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
 }
 
 func TestSSHNamesThatMeanSomebodyElseThereAreNotTaken(t *testing.T) {
