@@ -49,6 +49,7 @@ type Config struct {
 	Pages       Pages
 	Headers     Headers
 	Icons       []Icon   `json:"-"` // icons/*, sorted by name
+	AuthSSH     *AuthSSH // nil when there is no auth-ssh.ini
 	Removed     []string // removed.ini: security-relevant files that are meant to be gone
 }
 
@@ -136,6 +137,15 @@ type HTTPS struct {
 	KeyFile        string
 	TrustedProxies []netip.Prefix
 	BasePath       string // what everything is served below, such as "/fastx"; "" = the root
+}
+
+// AuthSSH is auth-ssh.ini: the sshd that users log in through. The file with its host keys is read by
+// References; its content is in the set.
+type AuthSSH struct {
+	Enabled    bool
+	Host       string
+	Port       int
+	KnownHosts string // "" = the host is this machine, and the keys are its own
 }
 
 // LogLevel is loglevel.ini: a level per component, "**" for all others.

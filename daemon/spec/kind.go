@@ -42,7 +42,7 @@ var kinds = []Kind{
 	{Pattern: "loglevel.ini", Dialect: DialectINI, Doc: "log levels", Acted: true},
 	{Pattern: "removed.ini", Dialect: DialectINI, Doc: "security-relevant files that are meant to be gone", Acted: true},
 	{Pattern: pamFile, Dialect: DialectINI, Doc: "logins with the machines' accounts, through PAM", Secret: true, Security: true, Acted: true},
-	{Pattern: "auth-ssh.ini", Dialect: DialectINI, Doc: "logins through sshd", Secret: true, Security: true},
+	{Pattern: "auth-ssh.ini", Dialect: DialectINI, Doc: "logins through sshd", Secret: true, Security: true, Acted: true},
 	{Pattern: "auth-oidc.ini", Dialect: DialectINI, Doc: "logins through OpenID Connect", Secret: true, Security: true},
 	{Pattern: "auth-proxy.ini", Dialect: DialectINI, Doc: "logins by a proxy in front", Secret: true, Security: true},
 	{Pattern: "auth-saml.ini", Dialect: DialectINI, Doc: "logins through SAML", Secret: true, Security: true},
@@ -72,16 +72,28 @@ func KindOf(name string) (Kind, bool) {
 		return k, true
 	}
 	for _, k := range openKinds()[path.Dir(name)] {
-		if ok, _ := path.Match(k.Pattern, name); ok {
+		if k.covers(name) {
 			return k, true
 		}
 	}
 	for _, k := range openKinds()[anyDir] {
-		if ok, _ := path.Match(k.Pattern, name); ok {
+		if k.covers(name) {
 			return k, true
 		}
 	}
 	return Kind{}, false
+}
+
+// covers is path.Match of the pattern, in a tenth of its time where nothing but one star has to be looked for.
+func (k Kind) covers(name string) bool {
+	before, after, star := strings.Cut(k.Pattern, "*")
+	if !star || strings.ContainsAny(after, `*?[\`) || strings.ContainsAny(before, `?[\`) {
+		ok, _ := path.Match(k.Pattern, name)
+		return ok
+	}
+	inner, begins := strings.CutPrefix(name, before)
+	inner, ends := strings.CutSuffix(inner, after)
+	return begins && ends && !strings.Contains(inner, "/")
 }
 
 // Every file of a set is looked up, and more than once.

@@ -77,6 +77,7 @@ func Load(in Input) (*Config, diag.List) {
 	l.accounts()
 	l.pam()
 	l.https()
+	l.authSSH()
 	l.logLevel()
 	l.theme()
 	l.pages()

@@ -7,6 +7,7 @@ const (
 	logLevelFile = "loglevel.ini"
 	removedFile  = "removed.ini"
 	htpasswdFile = "htpasswd"
+	authSSHFile  = "auth-ssh.ini"
 	accountsFile = "accounts.ini"
 	pamFile      = "auth-pam.ini"
 )
@@ -50,10 +51,18 @@ func authSettings() []Setting {
 		{File: pamFile, Key: "service", Type: TypeText, Default: "fastx",
 			Doc:  "The PAM service that judges them: a file of /etc/pam.d, whose name is fastx or begins with fastx-.",
 			into: to(func(p *PAM) *string { return &p.Service })},
-		{File: "auth-ssh.ini", Key: "enabled", Type: TypeBool, Default: "true", Doc: "Whether users log in through sshd."},
-		{File: "auth-ssh.ini", Key: "host", Type: TypeText, Default: "127.0.0.1", Doc: "The host whose sshd is asked."},
-		{File: "auth-ssh.ini", Key: "port", Type: TypeCount, Default: "22", Doc: "sshd's port."},
-		{File: "auth-ssh.ini", Key: "known_hosts", Type: TypePath, Doc: "The host keys that are trusted."},
+		{File: authSSHFile, Key: "enabled", Type: TypeBool, Default: "true",
+			Doc:  "Whether users log in through sshd.",
+			into: to(func(a *AuthSSH) *bool { return &a.Enabled })},
+		{File: authSSHFile, Key: "host", Type: TypeText, Default: "127.0.0.1",
+			Doc:  "The host whose sshd is asked.",
+			into: to(func(a *AuthSSH) *string { return &a.Host })},
+		{File: authSSHFile, Key: "port", Type: TypeCount, Default: "22", least: 1, most: 65535,
+			Doc:  "sshd's port.",
+			into: to(func(a *AuthSSH) *int { return &a.Port })},
+		{File: authSSHFile, Key: "known_hosts", Type: TypePath,
+			Doc:  "The host keys that are trusted, as ssh keeps them; this machine's own /etc/ssh/ssh_host_*_key.pub when absent and the host is 127.0.0.1, ::1 or localhost.",
+			into: to(func(a *AuthSSH) *string { return &a.KnownHosts })},
 		{File: "auth-oidc.ini", Key: "enabled", Type: TypeBool, Default: "true", Doc: "Whether users log in through OpenID Connect."},
 		{File: "auth-oidc.ini", Key: "issuer", Type: TypeText, Doc: "The provider's URL."},
 		{File: "auth-oidc.ini", Key: "client_id", Type: TypeText, Doc: "Our name at the provider."},

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -183,6 +184,95 @@ func TestVanishedOrMovedFileIsMadeAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestFileEmptiedInPlaceHasRoomAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		line := len(Event{Time: time.Unix(1, 0), Action: Login, Detail: "00"}.line())
+		l, path, _ := open(t, Options{Size: int64(2*line + line/2)})
+		for i := range 4 {
+			if i == 2 {
+				synctest.Wait()
+				if err := os.Truncate(path, 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l.Record(Event{Time: time.Unix(1, 0), Action: Login, Detail: fmt.Sprintf("%02d", i)})
+		}
+		l.Close()
+		if got := details(read(t, path)); got != "02 03" {
+			t.Errorf("holds %q", got)
+		}
+		if _, err := os.Stat(path + ".1"); err == nil {
+			t.Error("it was rotated as if it were still full")
+		}
+	})
+}
+
+// A full disk loses events and no order: what is there stays whole, and when there is room again the loss is told.
+func TestFullDiskIsSurvivedAndTold(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=8k"); err != nil {
+		t.Skipf("a disk that is full takes the right to mount one: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		said := new(bytes.Buffer)
+		path := filepath.Join(dir, FileName)
+		l, err := Open(Options{Path: path, Log: slog.New(slog.NewTextHandler(said, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 40 {
+			l.Record(Event{Action: Login, User: "before", Detail: strings.Repeat("x", 300) + fmt.Sprint(i)})
+		}
+		synctest.Wait()
+		kept := len(whole(t, path))
+		if kept < 10 || kept >= 40 {
+			t.Fatalf("%d of 40 events got in, so that the disk was not full or too small", kept)
+		}
+		if err := os.Rename(path, filepath.Join(dir, "old")); err != nil { // as administrators make room
+			t.Fatal(err)
+		}
+		if err := os.Remove(filepath.Join(dir, "old")); err != nil {
+			t.Fatal(err)
+		}
+		l.Record(Event{Action: Login, Detail: "after"})
+		l.Close()
+		if got, want := details(whole(t, path)), fmt.Sprintf("%d events could not be recorded after", 40-kept); got != want {
+			t.Errorf("holds %q, want %q", got, want)
+		}
+		for _, text := range []string{"cannot be written", "no space left", "can be written again"} {
+			if !strings.Contains(said.String(), text) {
+				t.Errorf("%q was not said:\n%s", text, said)
+			}
+		}
+	})
+}
+
+// whole reads the events of a file whose last line may be cut short.
+func whole(t *testing.T, path string) []Event {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var events []Event
+	for line := range bytes.Lines(data) {
+		var e Event
+		if err := json.Unmarshal(line, &e); err == nil {
+			events = append(events, e)
+		} else if line[len(line)-1] == '\n' {
+			t.Errorf("a line in the middle is none: %q", line)
+		}
+	}
+	return events
 }
 
 func TestLineCutShortDoesNotSwallowTheNext(t *testing.T) {

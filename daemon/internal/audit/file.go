@@ -74,7 +74,8 @@ func (a *file) append(line []byte) error {
 	return err
 }
 
-// moved reports whether the path no longer names the open file.
+// moved reports whether the path no longer names the open file. A file that was emptied in place, as logrotate's
+// copytruncate does, is the same and has room again.
 func (a *file) moved() bool {
 	if a.f == nil {
 		return false
@@ -82,6 +83,9 @@ func (a *file) moved() bool {
 	open, err := a.f.Stat()
 	if err != nil {
 		return true
+	}
+	if open.Size() < a.size {
+		a.size, a.torn = open.Size(), false
 	}
 	named, err := os.Stat(a.path)
 	return err != nil || !os.SameFile(open, named)

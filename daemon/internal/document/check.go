@@ -121,8 +121,11 @@ func WithReferences(set fileset.Set) fileset.Set {
 	}
 }
 
-// standIn is what a file of such a name may hold: a picture, a style sheet, or a certificate with its key.
+// standIn is what a file of such a name may hold: a picture, a style sheet, host keys, or a certificate with its key.
 func standIn(name string) []byte {
+	if strings.HasSuffix(name, "known_hosts") {
+		return []byte("gate.example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n")
+	}
 	switch path.Ext(name) {
 	case ".svg":
 		return []byte(`<svg xmlns="http://www.w3.org/2000/svg"/>`)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
@@ -195,11 +196,16 @@ func (c caller) maySee(a spec.App) bool {
 type policy struct {
 	*spec.Config
 	logins logins
+	ssh    *sshSite
 }
 
-func newPolicy(c *spec.Config) *policy {
-	return &policy{Config: c, logins: newLogins(c.Htpasswd)}
+func newPolicy(gen *generation.Generation) *policy {
+	c := gen.Config
+	return &policy{Config: c, logins: newLogins(c.Htpasswd), ssh: newSSHSite(c.AuthSSH, gen.Set)}
 }
 
 // logins is what the htpasswd file says now.
 func (u *User) logins() logins { return u.config.Load().logins }
+
+// sshSite is the sshd that is asked now, nil for none.
+func (u *User) sshSite() *sshSite { return u.config.Load().ssh }

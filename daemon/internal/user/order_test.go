@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/transporter"
 	"github.com/fastx-kit/fastx-kit/daemon/spec"
@@ -203,7 +204,7 @@ func TestTitleOfACommand(t *testing.T) {
 func FuzzOrder(f *testing.F) {
 	cfg := baseConfig()
 	profiles(&cfg)
-	c := caller{config: newPolicy(&cfg), user: "fred", level: spec.Full}
+	c := caller{config: newPolicy(&generation.Generation{Config: &cfg}), user: "fred", level: spec.Full}
 	f.Add(sid, "xterm", "", "800x600", "name", "k", "v")
 	f.Add(sid, "", "top -d 1", "rootless", "", "", "")
 	f.Add(sid, "", "a\x00", "16384x16384", "\u202e", "=", "\n")

@@ -116,6 +116,7 @@ func (u *User) newMethods(o Options) *methods {
 	return &methods{
 		all: []Method{
 			newHtpasswd(u.logins),
+			newSSHD(u.sshSite, u.people, o.Log),
 			&machinePAM{residents: u.people, ask: o.PAM, settings: func() spec.PAM { return u.config.Load().PAM }},
 		},
 		mapped: func(user string) string { return u.config.Load().Accounts[user] },
@@ -128,7 +129,7 @@ func (u *User) Name() string { return string(spec.User) }
 // Prepare makes ready for gen. It refuses none: what is wrong with the files
 // is found when they are checked.
 func (u *User) Prepare(_ context.Context, gen *generation.Generation) (reload.Change, error) {
-	next := newPolicy(gen.Config)
+	next := newPolicy(gen)
 	return reload.Steps{OnCommit: func() { u.config.Store(next) }}, nil
 }
 
@@ -191,6 +192,7 @@ func (u *User) serve() error {
 		transporter.Serve(u.conn, transporter.UserLogout, u.logout),
 		transporter.Serve(u.conn, transporter.UserApps, u.apps),
 		transporter.Serve(u.conn, transporter.UserAuthorize, u.authorize),
+		transporter.Serve(u.conn, transporter.UserPlace, u.place),
 		transporter.Serve(u.conn, transporter.UserStanding, u.standing),
 		transporter.Serve(u.conn, transporter.UserPrefers, u.preferences),
 	)

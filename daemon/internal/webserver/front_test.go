@@ -157,6 +157,34 @@ func TestAStreamWithABodyThatNeverComesEnds(t *testing.T) {
 	}
 }
 
+// TestALoginMayTakeLongerThanItsRequestDoes answers a login when the time to read its request is over, as a telephone may have it.
+func TestALoginMayTakeLongerThanItsRequestDoes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(s *setup) { s.limits.read = 300 * time.Millisecond })
+	for _, path := range []string{"/api/v1/login", "/login"} {
+		reached, release := w.fake.hold("login")
+		go func() {
+			<-reached
+			<-time.After(2 * 300 * time.Millisecond)
+			release()
+		}()
+		conn, err := tls.Dial("tcp", w.addr(), &tls.Config{InsecureSkipVerify: true}) // by HTTP/1.1, as proxies speak
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		body := `{"username":"ann","password":"` + password + `"}`
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if answer.Body.Close(); answer.StatusCode != 200 {
+			t.Errorf("%s: %s", path, answer.Status)
+		}
+	}
+}
+
 // TestWhoReadsNoAnswerIsDropped asks again and again and takes no answer, on paths that no route has.
 func TestWhoReadsNoAnswerIsDropped(t *testing.T) {
 	t.Parallel()

@@ -54,7 +54,7 @@ type (
 	}
 	conversation struct {
 		talk uintptr
-		_    unsafe.Pointer // is handed to talk
+		_    unsafe.Pointer // for whoever talk belongs to
 	}
 )
 

@@ -14,7 +14,6 @@ const (
 	stopLimit = 2 * time.Second       // for one process that was asked to end
 	killLimit = 5 * time.Second       // for the kernel to end what was killed
 	pollGroup = 20 * time.Millisecond // nobody tells when a group that is not all ours gets empty
-	userUmask = 0o022
 	ourUmask  = 0o077
 )
 

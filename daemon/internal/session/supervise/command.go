@@ -34,7 +34,7 @@ func (s *supervisor) startCommand(env []string) error {
 	var err error
 	s.command, err = s.children.start(program{
 		argv: commandArgs(s.rec, findProgram(s.Limits.Programs, "dbus-run-session")), env: env, dir: s.rec.Account.Home,
-		out: uintptr(s.output.write), umask: userUmask, group: true, bad: programBadness,
+		out: uintptr(s.output.write), umask: s.Umask, group: true, bad: programBadness,
 	})
 	if err != nil {
 		return ended("the command cannot be started with " + shell(s.rec.Account) + ": " + err.Error())
@@ -53,7 +53,7 @@ func (s *supervisor) startManager(env []string) string {
 	var err error
 	s.manager, err = s.children.start(program{
 		argv: []string{manager}, env: env, dir: s.rec.Account.Home,
-		out: uintptr(s.output.write), umask: userUmask, group: true, bad: programBadness,
+		out: uintptr(s.output.write), umask: s.Umask, group: true, bad: programBadness,
 	})
 	if err != nil {
 		s.Log.Printf("the window manager cannot be started: %v", err)

@@ -18,7 +18,8 @@ const (
 	fdLog  = 2
 )
 
-// Inherit takes over what the launcher passed. The log stays standard error too, so that a
+// Inherit takes over what the launcher passed, and the umask, which for a session of its user's is the one that PAM
+// gives a login (pam_umask). The log stays standard error too, so that a
 // crash of this program appends its own story. The files are those of the package os, which
 // nothing ever closes; another one for the same descriptor would close it when it is forgotten.
 func Inherit() (Inputs, error) {
@@ -36,7 +37,7 @@ func Inherit() (Inputs, error) {
 	if err != nil {
 		return Inputs{}, fmt.Errorf("the supervisor cannot use what it was given: %w", err)
 	}
-	return Inputs{Record: rec, Log: log, Lock: os.Stdout, Limits: Defaults()}, nil
+	return Inputs{Record: rec, Log: log, Lock: os.Stdout, Umask: syscall.Umask(ourUmask), Limits: Defaults()}, nil
 }
 
 // SayReady tells systemd, where it has started this process and waits at that socket, that the session's start has

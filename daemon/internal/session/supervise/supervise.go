@@ -26,6 +26,7 @@ type Inputs struct {
 	Record *session.Record
 	Log    *session.Ring
 	Lock   *os.File // held until Run returns
+	Umask  int      // of the session's programs
 	Limits Limits
 }
 
@@ -96,7 +97,6 @@ func Run(ctx context.Context, in Inputs) error {
 }
 
 func newSupervisor(in Inputs) (*supervisor, error) {
-	syscall.Umask(0o077)
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP) // not Ignore, which the children would inherit
 	if err := becomeSubreaper(); err != nil {
