@@ -11,7 +11,7 @@ SEED     ?= 0
 SOURCES  := daemon terraform-provider testenv
 SCRIPTS  := images/scripts
 
-.PHONY: help build run test soak drill-config bench fuzz packages check clean
+.PHONY: help build run test soak drill-config bench fuzz packages repository images check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,14 @@ fuzz: ## fuzz everything that parses, each target for FUZZTIME
 packages: ## build every package for every architecture into dist/
 	@$(SCRIPTS)/deps.sh packages
 	@$(SCRIPTS)/build-packages.sh $(PACKAGE_VERSION)
+
+repository: packages ## make a signed apt and dnf tree of dist/, with SIGNING_KEY=FILE or a key for try-outs
+	@$(SCRIPTS)/deps.sh repository
+	@$(SCRIPTS)/build-repository.sh
+
+images: ## build the container images; SUITES="bookworm trixie" for fewer nodes than there are
+	@$(SCRIPTS)/deps.sh images
+	@$(SCRIPTS)/build-images.sh $(PACKAGE_VERSION)
 
 check: ## gofmt, go vet, staticcheck and the shell scripts' syntax
 	@unformatted=$$(gofmt -l $(SOURCES)); [[ -z $$unformatted ]] || { echo "not formatted, run gofmt -w:" $$unformatted >&2; exit 1; }

@@ -8,6 +8,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"time"
@@ -31,6 +32,7 @@ type Options struct {
 	Announce func(url string)  // told the webserver's URL when it can be used, and again when it changes; may be nil
 	Notify   func(string)      // tells systemd how we are, as sd_notify(3) words it; may be nil
 	HangUp   <-chan os.Signal  // each value asks for a look at the files; may be nil
+	Launchd  bool              // fastxd-launchd starts the sessions; where it is missing, nobody does
 
 	Supervisor string        // path of fastxd-session; "" = beside the executable, or where packages put it
 	Rescan     time.Duration // between two rescans of the files; 0 = watch.DefaultInterval
@@ -98,7 +100,8 @@ func Run(ctx context.Context, o Options) error {
 
 // newNode finds the node's place and takes it for this process.
 func newNode(ctx context.Context, o Options) (*Node, error) {
-	n := &Node{opts: o, starter: chooseStarter(), log: o.Logs.For("node"), notify: &notifier{say: o.Notify}, writing: make(chan struct{}, 1), since: time.Now()}
+	n := &Node{opts: o, starter: chooseStarter(o.Launchd), log: o.Logs.For("node"), notify: &notifier{say: o.Notify}, writing: make(chan struct{}, 1), since: time.Now()}
+	sayFIPS(n.log)
 	var err error
 	if n.place, err = placeOf(o.Environ); err != nil {
 		return nil, err
@@ -109,12 +112,8 @@ func newNode(ctx context.Context, o Options) (*Node, error) {
 	if err := n.place.make(); err != nil {
 		return nil, err
 	}
-	if n.supervisor = o.Supervisor; n.supervisor == "" {
-		if n.supervisor, err = findSupervisor(); err != nil {
-			return nil, err
-		}
-	}
-	if n.account, err = account.Lookup(account.Getent).ByUID(ctx, os.Getuid()); err != nil {
+	n.account, err = account.Lookup(account.Getent).ByUID(ctx, os.Getuid())
+	if err != nil && !errors.Is(err, account.ErrUnknown) { // only the launcher needs one
 		return nil, err
 	}
 	if home := o.Environ["HOME"]; filepath.IsAbs(home) { // as everywhere, the environment says where one is at home

@@ -26,8 +26,9 @@ const (
 // addLaunchd does what the packages will do for fastxd-launchd, and lets it trust this node's logins.
 func (m *machine) addLaunchd() {
 	m.t.Helper()
-	for _, program := range []string{"fastxd-launchd", "fastxd-pam"} {
-		m.copyIn(filepath.Join(binaries.dir, program), "/usr/bin/"+program, "0755")
+	m.Must("mkdir", "-p", "/usr/libexec/fastxd")
+	for _, program := range []string{"fastxd-launchd", "fastxd-session", "fastxd-pam"} {
+		m.copyIn(filepath.Join(binaries.dir, program), "/usr/libexec/fastxd/"+program, "0755")
 	}
 	for _, unit := range []string{"fastxd-launchd.socket", "fastxd-launchd.service", "fastxd-pam.socket", "fastxd-pam@.service"} {
 		m.copyIn("../images/units/"+unit, "/etc/systemd/system/"+unit, "0644")
@@ -70,6 +71,12 @@ func (m *machine) settle(user string) resident {
 		journal, _ := m.Exec("journalctl", "--no-pager", "-n", "60", "-u", "fastx*")
 		m.t.Fatalf("start a session as %s: %v\n%s\n%s", user, err, id, journal)
 	}
+	return m.resident(user, id)
+}
+
+// resident waits until an account's session runs, and looks at where.
+func (m *machine) resident(user, id string) resident {
+	m.t.Helper()
 	r := resident{user: user, id: id, uid: m.Must("id", "-u", user)}
 	m.Await("a session of "+user+" running", func() error {
 		out, err := m.Exec("fastxctl", "sessions", "show", id, "--user", user)
@@ -227,6 +234,8 @@ func (m *machine) badTickets(t *testing.T) {
 		"expired":         {signer, func(c *ticket.Claims) { c.Expires = c.IssuedAt - 1 }, "has expired"},
 		"replayed":        {signer, func(c *ticket.Claims) { c.ID = used }, "has been used already"},
 		"for another":     {signer, func(c *ticket.Claims) { c.Node = node + "x" }, "is for node"},
+		"for any node":    {signer, func(c *ticket.Claims) { c.Node = "" }, "is for node"},
+		"not placed yet":  {signer, func(c *ticket.Claims) { c.Kind = ticket.Place }, "for something else"},
 		"of another kind": {signer, func(c *ticket.Claims) { c.Kind = ticket.Connect }, "for something else"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
+	"github.com/fastx-kit/fastx-kit/daemon/internal/account"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/audit"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/generation"
 	"github.com/fastx-kit/fastx-kit/daemon/internal/history"
@@ -36,12 +38,11 @@ type Node struct {
 	notify *notifier
 	since  time.Time
 
-	place      place
-	machine    *spec.Machine // as it was at the start
-	supervisor string        // path of fastxd-session
-	account    session.Account
-	starter    spawn.Starter
-	claim      *os.File // the lock on FX_LOCAL_DIR
+	place   place
+	machine *spec.Machine // as it was at the start
+	account session.Account
+	starter spawn.Starter
+	claim   *os.File // the lock on FX_LOCAL_DIR
 
 	hub     *transporter.Hub
 	audit   *audit.Log
@@ -97,9 +98,21 @@ func (n *Node) buildManager(who identity, c *transporter.Conn) (component, error
 	return manager.New(manager.Options{Conn: c, Instance: who.instance, Log: n.opts.Logs.For("manager")}), nil
 }
 
+// buildLauncher finds first what a node that runs no sessions does not need: an account, which a container's number may have
+// none of, and fastxd-session.
 func (n *Node) buildLauncher(who identity, c *transporter.Conn) (component, error) {
+	if n.account.Name == "" {
+		return nil, fmt.Errorf("sessions need an account, and uid %d has none: %w; run fastxd as another, or take launcher out of SERVICES", os.Getuid(), account.ErrUnknown)
+	}
+	supervisor := n.opts.Supervisor
+	if supervisor == "" {
+		var err error
+		if supervisor, err = findSupervisor(); err != nil {
+			return nil, err
+		}
+	}
 	return launcher.New(launcher.Options{Conn: c, Dirs: n.place.Dirs, Node: who.node, Instance: who.instance,
-		Supervisor: n.supervisor, Account: n.account, Starter: n.starter, Log: n.opts.Logs.For("launcher"), Audit: n.audit})
+		Supervisor: supervisor, Account: n.account, Starter: n.starter, Log: n.opts.Logs.For("launcher"), Audit: n.audit})
 }
 
 func (n *Node) buildWebserver(_ identity, c *transporter.Conn) (component, error) {
@@ -108,9 +121,10 @@ func (n *Node) buildWebserver(_ identity, c *transporter.Conn) (component, error
 }
 
 // chooseStarter says who starts this node's sessions, for as long as it runs: a node never comes to run sessions as
-// another user than before because fastxd-launchd is away for a moment.
-func chooseStarter() spawn.Starter {
-	if launchd.Here(launchd.Socket) {
+// another user than before because fastxd-launchd is away for a moment. A node that must not start any by itself,
+// since they would be in its sandbox, leaves them to fastxd-launchd even when that is not there.
+func chooseStarter(only bool) spawn.Starter {
+	if only || launchd.Here(launchd.Socket) {
 		return launchd.Client{Path: launchd.Socket}
 	}
 	return spawn.Best()

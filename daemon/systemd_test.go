@@ -49,21 +49,16 @@ func bootMachine(t *testing.T) *machine {
 	return m
 }
 
-// startContainer makes the base image where it is missing, starts a container of it, and waits for its systemd.
-func startContainer(t *testing.T) *machine {
+// startContainer makes the base image where it is missing, starts a container of it, and waits for its systemd. It may have
+// more of the host than others have.
+func startContainer(t *testing.T, more ...func(*docker.HostConfig)) *machine {
 	t.Helper()
-	pool, err := dockertest.NewPool("")
-	if err == nil {
-		err = pool.Client.Ping()
-	}
-	if err != nil {
-		t.Skipf("container tests are skipped: no Docker engine answers: %v", err)
-	}
+	pool := needEngine(t)
 	image := baseImage(t)
 	container, err := pool.RunWithOptions(&dockertest.RunOptions{
 		Repository: image[0], Tag: image[1], Cmd: []string{"/lib/systemd/systemd"}, CapAdd: []string{"SYS_ADMIN"},
 		Mounts: []string{"/sys/fs/cgroup:/sys/fs/cgroup:ro"}, Labels: map[string]string{"fastx-kit": "test"},
-	}, func(h *docker.HostConfig) { h.Tmpfs = map[string]string{"/run": "", "/run/lock": ""} })
+	}, append(more, func(h *docker.HostConfig) { h.Tmpfs = map[string]string{"/run": "", "/run/lock": ""} })...)
 	if err != nil {
 		t.Fatalf("start the container: %v", err)
 	}
@@ -73,7 +68,33 @@ func startContainer(t *testing.T) *machine {
 		}
 	})
 	m := &machine{api: newAPI(t), container: container}
-	m.URL = "https://" + container.Container.NetworkSettings.IPAddress + ":3300"
+	m.awaitBoot()
+	return m
+}
+
+// needEngine finds the Docker engine, without which a test of containers has nothing to do.
+func needEngine(t *testing.T) *dockertest.Pool {
+	t.Helper()
+	pool, err := dockertest.NewPool("")
+	if err == nil {
+		err = pool.Client.Ping()
+	}
+	if err != nil {
+		t.Skipf("container tests are skipped: no Docker engine answers: %v", err)
+	}
+	return pool
+}
+
+// awaitBoot finds the container's address and waits for its systemd.
+func (m *machine) awaitBoot() {
+	m.t.Helper()
+	m.URL = "https://" + m.container.Container.NetworkSettings.IPAddress + ":3300"
+	m.awaitSystemd()
+}
+
+// awaitSystemd waits until every unit is up, and none has failed.
+func (m *machine) awaitSystemd() {
+	m.t.Helper()
 	m.Await("systemd to be up", func() error {
 		out, err := m.Exec("systemctl", "is-system-running")
 		if !strings.Contains(out, "running") {
@@ -81,7 +102,22 @@ func startContainer(t *testing.T) *machine {
 		}
 		return nil
 	})
-	return m
+}
+
+// restart cuts the container's power and boots it again.
+func (m *machine) restart() {
+	m.t.Helper()
+	pool, err := dockertest.NewPool("")
+	if err == nil {
+		err = pool.Client.RestartContainer(m.container.Container.ID, 0)
+	}
+	if err == nil {
+		m.container.Container, err = pool.Client.InspectContainer(m.container.Container.ID)
+	}
+	if err != nil {
+		m.t.Fatalf("restart the container: %v", err)
+	}
+	m.awaitBoot()
 }
 
 // baseImage names the image with systemd and an X server, as repository and tag.

@@ -93,6 +93,7 @@ type transporterNode struct {
 // newTransporterNode finds the node's place and takes it for this process.
 func newTransporterNode(o TransporterOptions) (*transporterNode, error) {
 	t := &transporterNode{o: o, log: o.Logs.For("transporter"), notify: &notifier{say: o.Notify}, since: time.Now()}
+	sayFIPS(t.log)
 	file, err := filepath.Abs(o.File)
 	if err != nil {
 		return nil, err

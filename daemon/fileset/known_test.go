@@ -1,6 +1,7 @@
 package fileset
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -144,5 +145,53 @@ func TestOnlyReadsNothingElse(t *testing.T) {
 				t.Errorf("%s holds %q, want %q", dir, got, want)
 			}
 		}
+	}
+}
+
+// TestWhoHearsOfEveryChangeIsShownNoMore writes every file, tells of some, and looks: what a watcher of the directories would
+// have heard of is believed to be as it was, and nothing else is.
+func TestWhoHearsOfEveryChangeIsShownNoMore(t *testing.T) {
+	t.Parallel()
+	dir, far := t.TempDir(), t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, "sub"), 0o755))
+	must(t, os.Mkdir(filepath.Join(dir, "subway"), 0o755))
+	volume(t, filepath.Join(dir, "volume"), "1", map[string]string{"swapped": "old"})
+	files := map[string]string{ // name in the set → path
+		"quiet": filepath.Join(dir, "quiet"), "told": filepath.Join(dir, "told"), "gone": filepath.Join(dir, "gone"),
+		"sub/told": filepath.Join(dir, "sub/told"), "subway/quiet": filepath.Join(dir, "subway/quiet"), "link": filepath.Join(far, "linked"),
+		"volume/swapped": filepath.Join(dir, "volume/..data/swapped"), filepath.Join(far, "extra"): filepath.Join(far, "extra"),
+	}
+	must(t, os.Symlink(filepath.Join(far, "linked"), filepath.Join(dir, "link")))
+	for _, path := range files {
+		must(t, os.WriteFile(path, []byte("old"), 0o600))
+	}
+	extra := filepath.Join(far, "extra")
+	k := new(Known)
+	_, _, err := k.ReadDirs(dir, extra)
+	must(t, err)
+	files["new"] = filepath.Join(dir, "new")
+	for _, path := range files {
+		must(t, os.WriteFile(path, []byte("a new one"), 0o600))
+	}
+	must(t, os.Remove(files["gone"]))
+	set, _, err := k.Touched([]string{filepath.Join(dir, "told"), filepath.Join(dir, "sub")}, dir, extra)
+	must(t, err)
+	want := map[string]string{"quiet": "old", "subway/quiet": "old"}
+	for name := range files {
+		if _, old := want[name]; !old && name != "gone" {
+			want[name] = "a new one"
+		}
+	}
+	got := map[string]string{}
+	for _, f := range set.Files() {
+		got[f.Name] = string(f.Data)
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v\nwant %v", got, want)
+	}
+	full, _, err := k.Glance(dir, extra)
+	must(t, err)
+	if now, _, err := ReadDirs(dir, extra); err != nil || !full.Equal(now) {
+		t.Errorf("who glances then finds %v, %v", full.Files(), err)
 	}
 }

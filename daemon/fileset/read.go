@@ -54,7 +54,8 @@ var unfinished = regexp.MustCompile(`.\d{8}-\d+-[0-9a-z]{1,7}(-\d+)?$`)
 // Puppet's x20261125-4711-1x9k2v.
 func Ignored(name string) bool {
 	return strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") ||
-		len(name) > 1 && strings.HasPrefix(name, "#") && strings.HasSuffix(name, "#") || unfinished.MatchString(name)
+		len(name) > 1 && strings.HasPrefix(name, "#") && strings.HasSuffix(name, "#") ||
+		strings.Count(name, "-") > 1 && unfinished.MatchString(name) // the count is there for its speed
 }
 
 // Read returns the files below dir and the extra ones, which are absolute names.
@@ -107,7 +108,7 @@ func (r *reader) all(dir string, extra []string) (Set, error) {
 // reader is one walk.
 type reader struct {
 	only    []string          // the entries of the root that count; nil = all
-	trusted map[string]memory // files that need not be read when they look as they did
+	trust   trust             // files that need not be read
 	seen    map[string]memory // files as this walk found them
 	files   []File
 	dirs    map[string]bool
@@ -177,7 +178,7 @@ func (r *reader) dir(real, name string, above []identity) error {
 		if r.entries++; r.entries > MaxFiles {
 			return errTooMany
 		}
-		if err := r.entry(e, path.Join(name, filepath.Base(e)), above); err != nil {
+		if err := r.entry(e, path.Join(name, filepath.Base(e)), above, pinned == ""); err != nil {
 			return err
 		}
 	}
@@ -250,17 +251,24 @@ func readNames(dir string) ([]string, error) {
 	if len(names) > MaxFiles {
 		return nil, errTooMany
 	}
+	slices.Sort(names) // a set is sorted in no time when its files come in order
 	return slices.DeleteFunc(names, Ignored), nil
 }
 
-// entry reads one file, or the directory that stands there.
-func (r *reader) entry(file, name string, above []identity) error {
-	info, err := r.look(file)
+// entry reads one file, or the directory that stands there. watched says that whoever watches the directories hears of
+// changes to it.
+func (r *reader) entry(file, name string, above []identity, watched bool) error {
+	if f, ok := r.untouched(file); ok {
+		return r.add(f, name)
+	}
+	info, linked, err := r.look(file)
 	switch {
 	case err == nil && info.IsDir():
 		return r.below(file, name, info, above)
 	case err == nil:
-		return r.file(file, name, info)
+		err := r.file(file, name, info)
+		r.markPlain(file, watched && !linked)
+		return err
 	case errors.Is(err, fs.ErrNotExist):
 		return r.absent(file, name)
 	case errors.Is(err, syscall.ELOOP):
@@ -300,19 +308,19 @@ func (r *reader) below(file, name string, info fs.FileInfo, above []identity) er
 	return nil
 }
 
-// look says what is found at a path. It watches the directory in which a linked file really lies.
-func (r *reader) look(file string) (fs.FileInfo, error) {
-	info, err := os.Lstat(file)
+// look says what is found at a path, and whether by way of a link. It watches the directory in which a linked file really lies.
+func (r *reader) look(file string) (info fs.FileInfo, linked bool, err error) {
+	info, err = os.Lstat(file)
 	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
-		return info, err
+		return info, false, err
 	}
 	if info, err = os.Stat(file); err != nil || info.IsDir() {
-		return info, err
+		return info, true, err
 	}
 	if real, err := filepath.EvalSymlinks(file); err == nil {
 		r.watch(filepath.Dir(real))
 	}
-	return info, nil
+	return info, true, nil
 }
 
 // extra reads a file outside the tree.
@@ -326,7 +334,7 @@ func (r *reader) extra(name string) error {
 	}
 	r.watch(dir)
 	clean := filepath.Clean(name)
-	info, err := r.look(name)
+	info, _, err := r.look(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil

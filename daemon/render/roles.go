@@ -21,16 +21,19 @@ var everyone = role{
 // component comes first there, which is never the launcher. Each carries a login or a ticket, which whoever answers judges.
 var asks = []string{"fx.v1.launcher.log.*", "fx.v1.manager.*", "fx.v1.node.*.*", "fx.v1.user.authorize"}
 
+// logins are what the page asks about people and for them. Having an order signed for a node is not among them.
+var logins = []string{"fx.v1.user.apps", "fx.v1.user.login", "fx.v1.user.logout", "fx.v1.user.prefers", "fx.v1.user.standing", "fx.v1.user.verify"}
+
 // roles is what each component may beyond that. Nobody but a component hears the requests to it, so a key of one cannot
 // answer in the place of another. The subjects are those of the package transporter, whose endpoints a test holds
 // against this table; a last * is the node.
 var roles = map[spec.Component]role{
 	spec.Webserver: {
-		publish:   append([]string{"fx.v1.launcher.connect.*", "fx.v1.user.*"}, asks...),
+		publish:   append([]string{"fx.v1.launcher.connect.*"}, append(logins, asks...)...),
 		subscribe: []string{"fx.v1.event.message", "fx.v1.event.node", "fx.v1.event.revoked", "fx.v1.event.session"},
 	},
 	spec.Manager: {
-		publish:   append([]string{"fx.v1.event.hello", "fx.v1.event.reserved", "fx.v1.launcher.*.*"}, asks...),
+		publish:   append([]string{"fx.v1.event.hello", "fx.v1.event.reserved", "fx.v1.launcher.*.*", "fx.v1.user.place"}, asks...),
 		subscribe: []string{"fx.v1.event.node", "fx.v1.event.reserved", "fx.v1.event.session", "fx.v1.event.sessions", "fx.v1.manager.*"},
 	},
 	spec.User: {

@@ -21,6 +21,7 @@ type Memo struct {
 	mu      sync.Mutex
 	docs    map[string]parsed          // by file name
 	objects map[string]meant           // by file name
+	conf    parsedNATS                 // the newest nats-server.conf
 	opened  map[[sha256.Size]byte]bool // by both sides of a comparison
 }
 
@@ -32,6 +33,33 @@ type parsed struct {
 	data     []byte
 	doc      *syntax.Doc // nobody changes it
 	problems diag.List
+}
+
+// parsedNATS is how nats-server.conf was read.
+type parsedNATS struct {
+	name     string
+	data     []byte
+	clients  int
+	config   *natsconf.Config // nobody changes it
+	problems diag.List
+	files    []natsconf.Named
+}
+
+// nats reads nats-server.conf for a cluster of so many clients, unless it has just been read. A nil Memo remembers nothing.
+func (m *Memo) nats(name string, data []byte, clients int) parsedNATS {
+	if m != nil {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if c := m.conf; c.name == name && c.clients == clients && bytes.Equal(c.data, data) {
+			return c
+		}
+	}
+	c := parsedNATS{name: name, data: data, clients: clients, files: natsconf.Files(data)}
+	c.config, c.problems = natsconf.ParseFor(name, data, clients)
+	if m != nil {
+		m.conf = c
+	}
+	return c
 }
 
 // meant is what a file meant, and what was wrong with it beside its syntax.

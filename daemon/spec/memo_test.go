@@ -23,6 +23,7 @@ func TestAMemoChangesNothingInWhatIsSaid(t *testing.T) {
 		"performance/default.ini": {"", "tasks_max = 10\n"},
 		"transporter-secret.ini":  {"[transporter]\ntokn = hunter2\n", "[hunter2]\nx = 1\n", "token = hunter2-hunter2\n"},
 		"htpasswd":                {"a:b\n", "a:" + "$2y$05$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234\n"},
+		"nats-server.conf":        {"authorization { token: x }\n", "cluster {\n", "", "tls { cert_file: a.pem }\n"},
 		"fastx.env":               {"FX_MAX_SESSIONS=3\n", "FX_MAX_SESSIONS=x\n", "FX_FORMAT=9\n"},
 	}
 	for round := range 120 {

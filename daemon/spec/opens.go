@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
+	"github.com/fastx-kit/fastx-kit/daemon/fileset"
 	"github.com/fastx-kit/fastx-kit/daemon/natsconf"
 	"github.com/fastx-kit/fastx-kit/daemon/spec/syntax"
 )
@@ -21,16 +22,21 @@ const RelativePath = "relative-path"
 // clientsPerNode is how often a node that runs everything connects: each component, and the node itself.
 const clientsPerNode = 5
 
+func (in Input) nats(f fileset.File) parsedNATS {
+	return in.Memo.nats(f.Name, f.Data, clientsPerNode*in.Nodes)
+}
+
 // nats reads nats-server.conf.
 func (l *loader) nats() {
 	f, ok := l.in.Set.Lookup(natsFile)
 	if !ok || f.Err != nil || len(f.Data) == 0 {
 		return
 	}
-	conf, problems := natsconf.ParseFor(f.Name, f.Data, clientsPerNode*l.in.Nodes)
+	read := l.in.nats(f)
+	conf := read.config
 	l.cfg.NATS = conf
-	l.add(problems...)
-	for _, n := range natsconf.Files(f.Data) {
+	l.add(read.problems...)
+	for _, n := range read.files {
 		if !path.IsAbs(n.Path) {
 			l.add(n.Problem(f.Name, diag.Warning, RelativePath, fmt.Sprintf("%s depends on the directory that the transporter is started in", show(n.Path)),
 				"write the whole path from / on; fastxd transporter wants it"))

@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
-	"github.com/fastx-kit/fastx-kit/daemon/natsconf"
 	"github.com/fastx-kit/fastx-kit/daemon/spec/syntax"
 )
 
@@ -36,7 +35,11 @@ func (in Input) References() []string {
 			doc, _ := in.Memo.parse(f.Name, f.Data, syntax.ParseINI)
 			iniReferences(doc, k.Pattern, names)
 		case k.Dialect == DialectNATS:
-			natsReferences(f, names)
+			for _, n := range in.nats(f).files {
+				if path.IsAbs(n.Path) {
+					names[path.Clean(n.Path)] = true
+				}
+			}
 		}
 	}
 	return slices.Sorted(maps.Keys(names))
@@ -86,13 +89,5 @@ func addReference(set fileset.Set, section string, line syntax.Line, pattern str
 	if f, there := set.Lookup(name); there && f.Err == nil && s.Key == "FX_TRANSPORTER_SECRET" {
 		doc, _ := syntax.ParseINI(name, f.Data)
 		iniReferences(doc, transporterFile, names)
-	}
-}
-
-func natsReferences(f fileset.File, names map[string]bool) {
-	for _, n := range natsconf.Files(f.Data) {
-		if path.IsAbs(n.Path) {
-			names[path.Clean(n.Path)] = true
-		}
 	}
 }

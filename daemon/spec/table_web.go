@@ -7,9 +7,9 @@ const (
 	logLevelFile = "loglevel.ini"
 	removedFile  = "removed.ini"
 	htpasswdFile = "htpasswd"
+	authSSHFile  = "auth-ssh.ini"
 	accountsFile = "accounts.ini"
 	pamFile      = "auth-pam.ini"
-	authSSHFile  = "auth-ssh.ini"
 )
 
 // webSettings are the keys of the webserver's and the node's own ini files.

@@ -15,16 +15,6 @@ SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH TZ=UTC LC_ALL=C RELEASE=1
 export MAINTAINER="fastx-kit maintainers <fastx-kit@users.noreply.github.com>"
 
-# version prints what this commit is called: 1.2.3, or a name that sorts before the next version.
-version() {
-	local tag
-	if tag=$(git describe --tags --exact-match --match 'v[0-9]*' 2>/dev/null); then
-		echo "${tag#v}"
-	else
-		echo "0.0.0~git$(git rev-list --count HEAD).$(git rev-parse --short=8 HEAD)"
-	fi
-}
-
 # licenses prints the licence texts of everything that is linked into the programs, or shipped beside them.
 licenses() {
 	local module dir file found
@@ -78,10 +68,11 @@ changelog() {
 documents() {
 	local dir=$1 tools=$2 day
 	day=$(date -u -d "@$SOURCE_DATE_EPOCH" +%F)
-	mkdir -p "$dir"/{man1,man8,completion,doc}
+	mkdir -p "$dir"/{man1,man8,launchd8,completion,doc}
 	"$tools/fastxctl" man --date "$day" "$dir/man1"
 	"$tools/fastxd" man --date "$day" "$dir/man8"
-	gzip -9n "$dir"/man[18]/*
+	"$tools/fastxd-launchd" man --date "$day" "$dir/launchd8"
+	gzip -9n "$dir"/{man1,man8,launchd8}/*
 	"$tools/fastxctl" completion bash >"$dir/completion/fastxctl.bash"
 	"$tools/fastxctl" completion zsh >"$dir/completion/_fastxctl"
 	"$tools/fastxctl" completion fish >"$dir/completion/fastxctl.fish"
@@ -91,13 +82,23 @@ documents() {
 	changelog >"$dir/doc/changelog.yaml"
 	mkdir "$dir/novnc"
 	cp -r "$novnc"/{app,core,vendor} "$dir/novnc/"
+	pam "$dir/pam"
+}
+
+# pam gives images/pam/SERVICE.FAMILY its name in /etc/pam.d.
+pam() {
+	local dir=$1 file name
+	for file in images/pam/*.*; do
+		name=$(basename "$file")
+		install -D -m 0644 "$file" "$dir/${name##*.}/${name%.*}"
+	done
 }
 
 compile() {
 	CGO_ENABLED=0 GOARCH=$1 go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.version=$VERSION" -o "$2/" ./daemon/cmd/...
 }
 
-VERSION=${1:-$(version)}
+VERSION=${1:-$(images/scripts/version.sh)}
 export VERSION
 novnc=$(images/scripts/novnc-dir.sh) || { echo "noVNC is not here; run: images/scripts/deps.sh test" >&2; exit 1; }
 novnc_copyright=$novnc/../doc/novnc/copyright

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a make target needs and is not there yet.
 #
-#	deps.sh [--dry-run] run|test|packages
+#	deps.sh [--dry-run] run|test|packages|repository|images
 #
 # Where nothing is missing, nothing is done and nobody is asked, so a second run
 # is instant. Without root it prints the exact command and fails. --dry-run prints
@@ -37,8 +37,18 @@ test   apt  vi                                  vim-tiny
 test   apt  lintian                             lintian
 test   apt  rpm                                 rpm
 test   apt  rpmlint                             rpmlint
+test   apt  cpio                                cpio
 test   apt  /usr/bin/ansible-playbook           ansible-core
 test   apt  /usr/bin/puppet                     puppet-agent
+test   apt  gpg                                 gnupg
+test   apt  createrepo_c                        createrepo-c
+test   apt  apt-ftparchive                      apt-utils
+test   apt  dnf                                 dnf
+repository apt gpg                              gnupg
+repository apt createrepo_c                     createrepo-c
+repository apt apt-ftparchive                   apt-utils
+repository apt rpmsign                          rpm
+images apt  mmdebstrap                          mmdebstrap
 run    dnf  Xvnc                                tigervnc-server-minimal
 run    dnf  xauth                               xorg-x11-xauth
 run    dnf  xterm                               xterm
@@ -65,19 +75,21 @@ test   dnf  rsync                               rsync
 test   dnf  vi                                  vim-minimal
 test   dnf  rpm                                 rpm
 test   dnf  rpmlint                             rpmlint
+test   dnf  cpio                                cpio
 test   dnf  /usr/bin/ansible-playbook           ansible-core
-test   dnf  /usr/bin/puppet                     puppet'
+test   dnf  /usr/bin/puppet                     puppet
+images dnf  mmdebstrap                          mmdebstrap'
 
 dry_run=
 if [[ ${1:-} == --dry-run ]]; then dry_run=1; shift; fi
 target=${1:-}
 case $target in
-run | test | packages) ;;
-*) echo "usage: deps.sh [--dry-run] run|test|packages" >&2; exit 2 ;;
+run | test | packages | repository | images) ;;
+*) echo "usage: deps.sh [--dry-run] run|test|packages|repository|images" >&2; exit 2 ;;
 esac
 
 also=run
-if [[ $target == packages ]]; then also=none; fi
+case $target in packages | repository | images) also=none ;; esac
 
 fail() { printf '%s\n' "$@" >&2; exit 1; }
 

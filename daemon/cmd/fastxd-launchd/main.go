@@ -7,8 +7,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -24,28 +22,24 @@ import (
 	"github.com/fastx-kit/fastx-kit/daemon/internal/launchd"
 )
 
+// version is set by the build: -ldflags "-X main.version=1.2.3".
+var version = "devel"
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	if err := command().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "fastxd-launchd:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) error {
-	o := launchd.Options{Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
-	caller := flag.String("account", "fastx", "the account that fastxd runs as")
-	flag.StringVar(&o.Node, "node", cmp.Or(os.Getenv("FX_NODE_NAME"), hostname()), "this node's name, as fastxd knows it")
-	flag.StringVar(&o.KeysDir, "keys-dir", launchd.KeysDir, "the keys whose tickets are good, which root alone may write")
-	flag.StringVar(&o.StateDir, "state-dir", launchd.StateDir, "used tickets and the audit log")
-	flag.StringVar(&o.Supervisor, "supervisor", "/usr/bin/fastxd-session", "the program that runs a session")
-	flag.Parse()
-	if flag.NArg() > 0 {
-		return errors.New("there are no arguments beside the flags; see -help")
-	}
-	a, err := account.Lookup(account.Getent).ByName(ctx, *caller)
+func run(ctx context.Context, f flags) error {
+	o := f.options
+	o.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	o.Node = func() string { return cmp.Or(f.node, os.Getenv("FX_NODE_NAME"), launchd.NodeName(f.nodeFile)) }
+	a, err := account.Lookup(account.Getent).ByName(ctx, f.account)
 	if err != nil {
 		return fmt.Errorf("the account that fastxd runs as: %w", err)
 	}
@@ -81,10 +75,4 @@ func listener() (*net.UnixListener, error) {
 		}
 	}
 	return nil, fmt.Errorf("systemd has to pass one Unix socket and passed %d; start fastxd-launchd.socket instead", len(passed))
-}
-
-// hostname is what fastxd, too, takes for its node's name.
-func hostname() string {
-	name, _ := os.Hostname()
-	return name
 }

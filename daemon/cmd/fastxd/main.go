@@ -54,18 +54,20 @@ fastxd transporter runs a transporter node instead, over which the nodes of a cl
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	fold := directoryFlags(cmd, env)
+	launchd := cmd.Flags().Bool("launchd", false, "leave the start of sessions to fastxd-launchd, and start none where it is missing")
 	cmd.SetOut(stdout)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		fold()
-		return run(cmd.Context(), env, stdout, stderr)
+		return run(cmd.Context(), env, *launchd, stdout, stderr)
 	}
-	cmd.AddCommand(transporterCommand(env, stdout, stderr), manpages.Command("fastxd", "8", version))
+	cmd.AddCommand(transporterCommand(env, stdout, stderr), healthCommand(env), manpages.Command("fastxd", "8", version))
 	return cmd
 }
 
-func run(ctx context.Context, env map[string]string, stdout, stderr io.Writer) error {
+func run(ctx context.Context, env map[string]string, launchd bool, stdout, stderr io.Writer) error {
 	return daemon.Run(ctx, daemon.Options{
 		Environ:  env,
+		Launchd:  launchd,
 		Version:  version,
 		Logs:     daemon.NewLogs(stderr),
 		Announce: func(url string) { fmt.Fprintln(stdout, url) },

@@ -168,6 +168,7 @@ var layers = map[string]reasons{
 	"daemon/internal/user": {
 		"daemon/internal/account":            "a user of the machine is in the groups that the name service says",
 		"daemon/internal/session":            "an account of the machine",
+		"daemon/internal/launchd":            "PAM is asked by way of fastxd-launchd",
 		"daemon/internal/audit":              "logins are recorded",
 		"daemon/internal/generation":         "it judges as one says",
 		"daemon/internal/reload":             "it is a service",
@@ -181,7 +182,6 @@ var layers = map[string]reasons{
 		"golang.org/x/crypto/ssh/knownhosts": "by its host key",
 		"golang.org/x/sys/unix":              "a file that is only in memory, for a library that reads files alone",
 		"golang.org/x/time/rate":             "guesses are limited",
-		"daemon/internal/launchd":            "PAM is asked by way of fastxd-launchd",
 	},
 	"daemon/internal/launcher": {
 		"daemon/fileset":              "records are written whole",
@@ -210,6 +210,7 @@ var layers = map[string]reasons{
 		"daemon/render":              "init writes what it renders",
 		"daemon/spec":                "check loads what is there",
 		"daemon/internal/manpages":   "the packages get their pages from the commands",
+		"daemon/internal/ticket":     "key show makes and shows the node's key",
 		"daemon/internal/manual":     "schema prints what it makes",
 		"github.com/nats-io/nkeys":   "secret new makes keys",
 		"github.com/spf13/cobra":     "commands, help and completion",
@@ -230,6 +231,7 @@ var layers = map[string]reasons{
 		"daemon/internal/session":    "the connection it is started with",
 	},
 	"daemon/internal/launchd": {
+		"daemon/spec/syntax":      "the node file may name the node",
 		"daemon/internal/pam":     "logins are judged by PAM, in a process of its own",
 		"golang.org/x/time/rate":  "guesses are limited",
 		"daemon/fileset":          "what is noted survives a power cut",
@@ -283,6 +285,8 @@ var layers = map[string]reasons{
 		"daemon/internal/account":                     "whom it listens to",
 		"daemon/internal/audit":                       "the audit log",
 		"daemon/internal/launchd":                     "all it does",
+		"daemon/internal/manpages":                    "the packages get the page from the command",
+		"github.com/spf13/cobra":                      "flags and help",
 		"daemon/internal/spawn":                       "how supervisors are started",
 		"github.com/coreos/go-systemd/v22/activation": "systemd passes the socket",
 	},

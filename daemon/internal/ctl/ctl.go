@@ -12,6 +12,7 @@
 //	3  reload --wait: accepted, except files with errors: they count as they last were good, or not at all
 //	4  reload --wait: accepted, but some keys wait for a restart of fastxd
 //	5  secret new: there is a secret already, or another run made it in the same moment
+//	6  key show: this node signs no tickets and has no key
 package ctl
 
 import (
@@ -140,8 +141,8 @@ func newRoot(sys System) *cobra.Command {
 		Long: `fastxctl writes a first configuration, checks one, and asks the fastxd on this
 machine about itself, its configurations, the cluster's nodes and its sessions.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or a rejected configuration; reload --wait
-and secret new have more.`,
+Exit codes: 0 done, 1 failed, 2 wrong usage or a rejected configuration; reload --wait,
+secret new and key show have more.`,
 		Example: `  fastxctl init run/config                    write a configuration to try things out
   fastxctl check /etc/fastx                   find every problem in one
   fastxctl fmt /etc/fastx                     write its files in one form
@@ -161,7 +162,7 @@ and secret new have more.`,
 	})
 	root.AddCommand(a.initCmd(), a.checkCmd(), a.fmtCmd(), a.statusCmd(), a.reloadCmd(), a.configCmd(), a.nodesCmd(),
 		a.sessionsCmd(), a.versionCmd(), a.completionCmd())
-	root.AddCommand(a.explainCmd(), a.schemaCmd(), a.secretCmd(), manpages.Command("fastxctl", "1", a.Version))
+	root.AddCommand(a.explainCmd(), a.schemaCmd(), a.secretCmd(), a.keyCmd(), manpages.Command("fastxctl", "1", a.Version))
 	return root
 }
 

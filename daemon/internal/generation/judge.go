@@ -2,9 +2,7 @@ package generation
 
 import (
 	"maps"
-	"path"
 	"slices"
-	"sync"
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
 	"github.com/fastx-kit/fastx-kit/daemon/fileset"
@@ -128,11 +126,6 @@ func blamed(found diag.List, file string) bool {
 // security reports whether a file lowers security by being gone. Files outside
 // FX_CONFIG_DIR are not meant: which ones there are is for the keys that name them.
 func security(name string) bool {
-	return slices.ContainsFunc(securityFiles(), func(pattern string) bool {
-		ok, _ := path.Match(pattern, name)
-		return ok
-	})
+	k, _ := spec.KindOf(name)
+	return k.Security
 }
-
-// securityFiles is asked for every file of every set.
-var securityFiles = sync.OnceValue(spec.SecurityFiles)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 
 	"github.com/fastx-kit/fastx-kit/daemon/diag"
@@ -23,8 +24,8 @@ func (k *Keeper) Weaker(candidate *Generation) diag.List {
 	}
 	out := k.cut(candidate.Set)
 	out = append(out, raised(was.Permissions, candidate.Config.Permissions)...)
-	if !was.PAM.Enabled && candidate.Config.PAM.Enabled {
-		out = append(out, weaker("auth-pam.ini", "enabled", "is not false any more"))
+	if !was.PAM.Enabled && candidate.Config.PAM.Enabled && !enabled.Match(data(candidate.Set, pamFile)) {
+		out = append(out, weaker(pamFile, "enabled", "is not false any more"))
 	}
 	out = append(out, openedSSH(was.AuthSSH, candidate.Config.AuthSSH)...)
 	out = append(out, lostBlocks(was.NATS, candidate.Config.NATS)...)
@@ -77,6 +78,17 @@ func (k *Keeper) cut(set fileset.Set) (out diag.List) {
 }
 
 const permissionsFile = "permissions.ini"
+
+// pamFile turns logins by PAM off; without it they are on.
+const pamFile = "auth-pam.ini"
+
+// enabled is a line that says it in so many words.
+var enabled = regexp.MustCompile(`(?m)^[ \t]*enabled[ \t]*=`)
+
+func data(set fileset.Set, name string) []byte {
+	f, _ := set.Lookup(name)
+	return f.Data
+}
 
 // raised finds users and groups who stand higher because their entry, or the default, is gone.
 func raised(was, now spec.Permissions) (out diag.List) {

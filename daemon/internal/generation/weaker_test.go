@@ -39,6 +39,8 @@ func TestWhatAFileDoesNotSayAnyMoreIsWeaker(t *testing.T) {
 		{"the last line is half there", "https.ini", "trusted_proxies = 10.1.0.0/16\n", "trusted_proxies = 10.1.0.0/1", []string{"https.ini: ends in the middle of a line"}},
 		{"it never ended in a newline", "https.ini", "base_path = /fastx", "base_path = /fast", nil},
 		{"a login is gone", "htpasswd", "a:" + bcryptHash + "\nb:" + bcryptHash + "\n", "a:" + bcryptHash + "\n", nil},
+		{"PAM is not off any more", "auth-pam.ini", "enabled = false\nservice = fastx\n", "service = fastx\n", []string{"auth-pam.ini: enabled: is not false any more"}},
+		{"PAM is turned on in so many words", "auth-pam.ini", "enabled = false\n", "enabled = true\n", nil},
 		{"sshd is not turned off any more", "auth-ssh.ini", "enabled = false\nport = 2222\n", "port = 2222\n", []string{"enabled: is not false any more"}},
 		{"another sshd is asked", "auth-ssh.ini", "host = ::1\nport = 2222\n", "port = 2222\n", []string{"host: is not ::1 any more"}},
 		{"sshd is turned off", "auth-ssh.ini", "host = ::1\n", "enabled = false\n", nil},

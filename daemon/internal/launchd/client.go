@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"time"
@@ -70,9 +71,16 @@ func (c Client) Kill(id string) error {
 	return err
 }
 
+// errMissing is said where fastxd is not to start sessions by itself (fastxd --launchd).
+var errMissing = errors.New("fastxd-launchd, which starts sessions as their users, does not listen at " + Socket +
+	"; install the package fastxd, or run: systemctl enable --now fastxd-launchd.socket")
+
 // ask sends a request and waits for its answer. launchd may answer and hang up before it has read all.
 func (c Client) ask(send func(*session.Link) error) (Reply, error) {
 	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: c.Path, Net: "unix"})
+	if errors.Is(err, fs.ErrNotExist) {
+		return Reply{}, errMissing
+	}
 	if err != nil {
 		return Reply{}, fmt.Errorf("ask fastxd-launchd: %w; systemctl status fastxd-launchd.socket says more", err)
 	}

@@ -2,14 +2,15 @@
 //
 // fastxd-launchd is the one part of a node that runs as root. It starts sessions as the
 // users whose they are, and trusts nobody to say who that is but the user component, whose
-// signature every order to start carries. Whoever takes over fastxd, its account or a gateway can hold back or repeat
-// what was signed, and become nobody by it:
+// signature every order to start carries. Whoever takes over fastxd, its account or a gateway can hold back what was
+// signed, and become nobody by it:
 //
 //   - It listens to the daemon's account and to root; the kernel says who calls (SO_PEERCRED).
 //   - It verifies the ticket itself, with the keys of /etc/fastx-launchd/keys.d alone, each of which, like all
 //     directories above it, belongs to root and can be written by nobody else. They are read for each ticket, so that
 //     a key that was removed is trusted no more.
-//   - A ticket starts one session, once: the ids of used ones are kept on disk until they have expired.
+//   - A ticket starts one session, once, on the one node it names: the ids of used ones are kept on disk until they have
+//     expired. The node's name is the one that its node file gives, else the host's.
 //   - What the session is, its command included, is read out of the ticket. The program that is started and
 //     the directories it works in are fixed. The launcher adds where to report, the lock and the log.
 //   - No ticket makes a session of root, of an account of the system, or of one that may not log in (Host.Judge).
@@ -47,6 +48,8 @@
 // until a Reply ends it. Each side refuses a Version it does not know.
 package launchd
 
+import "github.com/fastx-kit/fastx-kit/daemon/internal/ticket"
+
 // Socket is where fastxd-launchd listens.
 const Socket = "/run/fastxd-launchd.sock"
 
@@ -55,6 +58,6 @@ const Version = 1
 
 // Where fastxd-launchd keeps what it needs.
 const (
-	KeysDir  = "/etc/fastx-launchd/keys.d" // the trusted keys, <id>.pem
-	StateDir = "/var/lib/fastxd-launchd"   // used tickets and the audit log
+	KeysDir  = ticket.MachineKeysDir     // the trusted keys, <id>.pem
+	StateDir = "/var/lib/fastxd-launchd" // used tickets and the audit log
 )

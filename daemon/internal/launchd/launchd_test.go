@@ -150,7 +150,7 @@ func (r *rig) start() {
 	book, err := audit.Open(audit.Options{Path: r.path("audit.log"), Log: log})
 	must(r.t, err)
 	r.Server, err = New(Options{
-		Node: "n1", Caller: os.Getuid(), KeysDir: r.path("etc/keys.d"), StateDir: r.path("state"), Supervisor: "/usr/bin/fastxd-session",
+		Node: func() string { return "n1" }, Caller: os.Getuid(), KeysDir: r.path("etc/keys.d"), StateDir: r.path("state"), Supervisor: "/usr/bin/fastxd-session",
 		Host: Host{Lookup: lookup, Root: r.dir, Now: now}, Starter: r.starter, PAM: r.judge, Log: log, Audit: book, Now: now,
 	})
 	must(r.t, err)
@@ -287,6 +287,8 @@ func TestTicketsThatAreNotGood(t *testing.T) {
 		"good for ever":                 {func(c *ticket.Claims) { c.Expires = today.Add(2 * time.Hour).Unix() }, "at most 1h0m0s"},
 		"of another kind":               {func(c *ticket.Claims) { c.Kind = ticket.Connect }, "for something else"},
 		"for another node":              {func(c *ticket.Claims) { c.Node = "n2" }, `for node "n2"`},
+		"for any node":                  {func(c *ticket.Claims) { c.Node = "" }, `for node ""`},
+		"that no node was found for":    {func(c *ticket.Claims) { c.Kind = ticket.Place }, "for something else"},
 		"for two sessions":              {func(c *ticket.Claims) { c.Order.Session = ticket.NewID() }, "which session"},
 		"for no session":                {func(c *ticket.Claims) { c.Order.Session, c.Session = "", "" }, "which session"},
 		"for a path":                    {func(c *ticket.Claims) { c.Order.Session, c.Session = "../../etc", "../../etc" }, "which session"},
@@ -604,7 +606,7 @@ func TestALauncherKnowsWhetherThereIsOne(t *testing.T) {
 		t.Error("what is a socket and what is not cannot be told apart")
 	}
 	r.stop()
-	if err := r.client.Kill("0123456789abcdef"); err == nil || !strings.Contains(err.Error(), "systemctl status fastxd-launchd.socket") {
+	if err := r.client.Kill("0123456789abcdef"); err == nil || !strings.Contains(err.Error(), "systemctl enable --now fastxd-launchd.socket") {
 		t.Errorf("when nobody listens: %v", err)
 	}
 	for account, want := range map[string]string{"": "stands for no account", "nobody-of-that-name": "there is no account", "flaky": "directory is down"} {

@@ -28,7 +28,7 @@ const (
 
 // Options are what a Server is made of.
 type Options struct {
-	Node       string           // this node's name, which tickets are for
+	Node       func() string    // this node's name, which tickets are for; it may change
 	Caller     int              // the user id of the daemon's account, which may ask beside root
 	KeysDir    string           // the trusted keys
 	StateDir   string           // used tickets; only root may write there
@@ -140,7 +140,7 @@ func (s *Server) attend(ctx context.Context, conn *net.UnixConn, leave func()) {
 }
 
 func (s *Server) record(e audit.Event) {
-	e.Time, e.Node = s.opts.Now(), s.opts.Node
+	e.Time, e.Node = s.opts.Now(), s.opts.Node()
 	s.opts.Audit.Record(e)
 }
 

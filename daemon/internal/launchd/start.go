@@ -77,8 +77,8 @@ func (s *Server) verify(token string) (ticket.Claims, error) {
 func (s *Server) fits(c ticket.Claims) error {
 	life := time.Unix(c.Expires, 0).Sub(time.Unix(c.IssuedAt, 0))
 	switch {
-	case c.Node != "" && c.Node != s.opts.Node:
-		return refuse("the ticket is for node %.80q and this is %s", c.Node, s.opts.Node)
+	case c.Node != s.opts.Node():
+		return refuse("the ticket is for node %.80q and this is %s, as FX_NODE_NAME of the node file or the host's name has it", c.Node, s.opts.Node())
 	case c.Order == nil, !ticket.IsID(c.Session), c.Order.Session != c.Session, !ticket.IsID(c.ID):
 		return refuse("the ticket does not say which session to start")
 	case life > maxLife:
@@ -132,7 +132,7 @@ func is(path string, kind fs.FileMode, owner int) bool {
 // spawn starts the supervisor of what was ordered.
 func (c *call) spawn(o *ticket.Order, a session.Account) (session.Process, error) {
 	rec := spawn.Record(o, spawn.Place{Account: a, Dir: session.UserDir(o.Session)}, spawn.Site{
-		Node: c.s.opts.Node, Socket: c.request.Socket, TempDir: c.request.TempDir, BootID: c.s.boot, Now: c.s.opts.Now(),
+		Node: c.s.opts.Node(), Socket: c.request.Socket, TempDir: c.request.TempDir, BootID: c.s.boot, Now: c.s.opts.Now(),
 	})
 	record, err := seal(&rec)
 	if err != nil {

@@ -86,7 +86,7 @@ func (k *keyring) verify(token string, now time.Time, kind ticket.Kind) (ticket.
 // verify checks a ticket's signature, kind, time and node.
 func (l *Launcher) verify(token string, kind ticket.Kind) (ticket.Claims, error) {
 	c, err := l.keys.verify(token, l.opts.Now(), kind)
-	if err == nil && c.Node != "" && c.Node != l.opts.Node {
+	if err == nil && c.Node != l.opts.Node && (c.Node != "" || kind == ticket.Start) {
 		err = transporter.Errorf(transporter.Forbidden, "the ticket is for node %s and this is %s", c.Node, l.opts.Node)
 	}
 	return c, err

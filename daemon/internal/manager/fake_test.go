@@ -23,6 +23,7 @@ type cluster struct {
 	hub    *transporter.Hub
 	key    *ticket.Key
 	client *transporter.Conn
+	user   *transporter.Conn // has orders signed
 }
 
 func newCluster(t *testing.T) *cluster {
@@ -37,8 +38,22 @@ func newCluster(t *testing.T) *cluster {
 		t.Fatal(err)
 	}
 	c := &cluster{t: t, hub: hub, key: key}
-	c.client = c.conn(spec.Webserver, "front")
+	c.client, c.user = c.conn(spec.Webserver, "front"), c.conn(spec.User, "front")
+	if err := transporter.Serve(c.user, transporter.UserPlace, c.place); err != nil {
+		t.Fatal(err)
+	}
 	return c
+}
+
+// place is the user component's.
+func (c *cluster) place(_ context.Context, req transporter.PlaceRequest) (transporter.PlaceReply, error) {
+	claims, err := ticket.NewKeys(c.key.Public()).Verify(req.Ticket, time.Now(), ticket.Place)
+	if err != nil {
+		return transporter.PlaceReply{}, transporter.Errorf(transporter.Unauthorized, "%s", err)
+	}
+	claims.Kind, claims.Node = ticket.Start, req.Node
+	token, err := c.key.Sign(claims)
+	return transporter.PlaceReply{Ticket: token}, err
 }
 
 func (c *cluster) conn(role spec.Component, node string) *transporter.Conn {
@@ -145,6 +160,9 @@ func (f *fake) start(ctx context.Context, req transporter.TicketRequest) (transp
 	if err != nil {
 		return transporter.Session{}, err
 	}
+	if claims.Kind != ticket.Start || claims.Node != f.node {
+		return transporter.Session{}, transporter.Errorf(transporter.Forbidden, "a ticket of the kind %s for %q on %s", claims.Kind, claims.Node, f.node)
+	}
 	if err := f.before(ctx, claims); err != nil {
 		return transporter.Session{}, err
 	}
@@ -216,7 +234,7 @@ func (c *cluster) startTicket(o ticket.Order) transporter.TicketRequest {
 	if o.User == "" {
 		o.User = "ann"
 	}
-	return c.ticketFor(ticket.Claims{Kind: ticket.Start, Subject: o.User, Session: o.Session, Order: &o})
+	return c.ticketFor(ticket.Claims{Kind: ticket.Place, Subject: o.User, Session: o.Session, Order: &o})
 }
 
 // start asks for a session through the transporter, with time enough for a busy machine.

@@ -311,6 +311,23 @@ func TestFailureOfAStartIsNotTriedElsewhere(t *testing.T) {
 	}
 }
 
+// TestAnOrderThatNobodySignsIsNotTriedElsewhere: that the user component is away is no node's fault.
+func TestAnOrderThatNobodySignsIsNotTriedElsewhere(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	a, b := c.launcher("a"), c.launcher("b")
+	m := c.manager(Options{})
+	eventually(t, "both are known", func() bool { return len(m.nodesThatCan()) == 2 })
+	c.user.Close()
+	_, err := c.start(ticket.Order{PerUser: 1})
+	if e := wantCode(t, err, transporter.Unavailable); !strings.Contains(e.Message, "the order could not be signed for node ") {
+		t.Errorf("got %v", e)
+	}
+	if list := m.ledger.sessions(time.Now(), ""); len(list) != 0 || a.count()+b.count() != 0 {
+		t.Errorf("left over is %+v; started were %d and %d", list, a.count(), b.count())
+	}
+}
+
 func TestManagerLearnsWhatThereIsWhenItStarts(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)

@@ -29,7 +29,7 @@ func (m *Manager) start(ctx context.Context, req transporter.TicketRequest) (tra
 // order reads what a start ticket orders. It is verified by the launcher, without which nothing starts.
 func order(token string) (ticket.Order, error) {
 	c, err := ticket.Peek(token)
-	if err != nil || c.Kind != ticket.Start || c.Order == nil || !ticket.IsID(c.Order.Session) {
+	if err != nil || c.Kind != ticket.Place || c.Order == nil || !ticket.IsID(c.Order.Session) {
 		return ticket.Order{}, transporter.Errorf(transporter.Invalid, "this is not a ticket to start a session")
 	}
 	return *c.Order, nil
@@ -44,7 +44,7 @@ func (m *Manager) launch(ctx context.Context, o ticket.Order, req transporter.Ti
 		}
 		node := place.session.Node
 		m.tell(place.session, false)
-		s, err := transporter.Call(ctx, m.o.Conn, transporter.LauncherStart.On(node), req)
+		s, err := m.startOn(ctx, node, req)
 		m.settle(place, s, err)
 		m.tell(place.session, true)
 		if !startsNothing(err) {
@@ -56,6 +56,15 @@ func (m *Manager) launch(ctx context.Context, o ticket.Order, req transporter.Ti
 			tried[node] = unfitFull
 		}
 	}
+}
+
+// startOn has a node start what was ordered, by a ticket that is good there alone.
+func (m *Manager) startOn(ctx context.Context, node string, req transporter.TicketRequest) (transporter.Session, error) {
+	reply, err := transporter.Call(ctx, m.o.Conn, transporter.UserPlace, transporter.PlaceRequest{Ticket: req.Ticket, Node: node})
+	if e := transporter.AsError(err); e != nil { // that nobody was there to sign is not the node's fault
+		return transporter.Session{}, transporter.Errorf(e.Code, "the order could not be signed for node %s: %s", node, e.Message)
+	}
+	return transporter.Call(ctx, m.o.Conn, transporter.LauncherStart.On(node), transporter.TicketRequest(reply))
 }
 
 // startsNothing reports whether an error means that the node has surely not started the

@@ -81,7 +81,7 @@ func myGroup(gid int) bool {
 }
 
 // place writes data beside path, makes it durable, and hands the temporary file
-// to put, which gives it its name.
+// to put, which gives it its name. What root writes belongs to the folder's owner.
 func place(path string, data []byte, mode fs.FileMode, put func(tmp string) error) error {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
@@ -90,13 +90,26 @@ func place(path string, data []byte, mode fs.FileMode, put func(tmp string) erro
 	}
 	defer os.Remove(f.Name()) // gone already after a rename
 	_, err = f.Write(data)
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, giveToOwner(f, dir), f.Chmod(mode), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err := put(f.Name()); err != nil {
 		return err
 	}
 	return syncDir(dir)
+}
+
+// giveToOwner lets root make files in the folder of another, who is to use them.
+func giveToOwner(f *os.File, dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	return f.Chown(int(owner.Uid), int(owner.Gid))
 }
 
 func syncDir(dir string) error {

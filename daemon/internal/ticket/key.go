@@ -22,6 +22,9 @@ const (
 	KeysDir = "keys.d"             // the trusted public keys: <id>.pem, SPKI PEM, 0644
 )
 
+// MachineKeysDir holds the public keys that this machine's fastxd-launchd trusts: <id>.pem, all of it root's.
+const MachineKeysDir = "/etc/fastx-launchd/keys.d"
+
 // Key is the private key that signs tickets.
 type Key struct {
 	private ed25519.PrivateKey

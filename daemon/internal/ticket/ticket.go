@@ -25,7 +25,8 @@ type Kind string
 // The kinds of tickets.
 const (
 	Login     Kind = "login"     // a bearer token of the HTTP API
-	Start     Kind = "start"     // start one session exactly as Order says
+	Place     Kind = "place"     // find a node for one session exactly as Order says; no launcher takes it
+	Start     Kind = "start"     // start that session, on Node alone
 	Connect   Kind = "connect"   // open one display connection to one session, once
 	Terminate Kind = "terminate" // end one session (or forget it, when ended)
 	Read      Kind = "read"      // read one session's log
@@ -45,7 +46,7 @@ type Claims struct {
 	ID       string `json:"jti"`           // unique; a one-time ticket is spent by it
 	IssuedAt int64  `json:"iat"`
 	Expires  int64  `json:"exp"`
-	Order    *Order `json:"order,omitempty"` // Kind Start only
+	Order    *Order `json:"order,omitempty"` // Kinds Place and Start only
 	Local    bool   `json:"loc,omitempty"`   // Kind Login only: minted by LocalToken for an administrator of the node itself
 	Login    string `json:"lid,omitempty"`   // Kind Connect only: the ID of the login that asked for it
 	Stamp    string `json:"stp,omitempty"`   // Kinds Login and Connect: changes when the password does; "" where nobody knows

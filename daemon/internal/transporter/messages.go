@@ -16,6 +16,7 @@ var (
 	UserLogout    = Endpoint[LogoutRequest, Empty]{Subject: "fx.v1.user.logout", Queue: "user"}
 	UserApps      = Endpoint[AppsRequest, AppsReply]{Subject: "fx.v1.user.apps", Queue: "user"}
 	UserAuthorize = Endpoint[AuthorizeRequest, AuthorizeReply]{Subject: "fx.v1.user.authorize", Queue: "user"}
+	UserPlace     = Endpoint[PlaceRequest, PlaceReply]{Subject: "fx.v1.user.place", Queue: "user"}
 	UserStanding  = Endpoint[StandingRequest, Empty]{Subject: "fx.v1.user.standing", Queue: "user"}
 	UserPrefers   = Endpoint[PreferencesRequest, Preferences]{Subject: "fx.v1.user.prefers", Queue: "user"}
 
@@ -204,6 +205,17 @@ type AuthorizeReply struct {
 // TicketRequest carries a ticket that says everything.
 type TicketRequest struct {
 	Ticket string `json:"ticket"`
+}
+
+// PlaceRequest asks to have the session that a ticket orders on a node.
+type PlaceRequest struct {
+	Ticket string `json:"ticket"` // of the kind Place
+	Node   string `json:"node"`
+}
+
+// PlaceReply holds the ticket that this node's launcher takes.
+type PlaceReply struct {
+	Ticket string `json:"ticket"` // of the kind Start
 }
 
 // DrainRequest drains (or undrains) the node its ticket names.

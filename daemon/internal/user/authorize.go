@@ -28,8 +28,8 @@ type rule struct {
 }
 
 var rules = map[transporter.Action]rule{
-	transporter.ActStart:     {own: spec.Limited, words: "starting an application", ticket: ticket.Start, audit: audit.Start},
-	transporter.ActCommand:   {own: spec.Full, words: "starting any command", ticket: ticket.Start, audit: audit.Start},
+	transporter.ActStart:     {own: spec.Limited, words: "starting an application", ticket: ticket.Place, audit: audit.Start},
+	transporter.ActCommand:   {own: spec.Full, words: "starting any command", ticket: ticket.Place, audit: audit.Start},
 	transporter.ActConnect:   {spec.Limited, spec.Admin, "connecting to somebody else's session", ticket.Connect, audit.Connect},
 	transporter.ActTerminate: {spec.Limited, spec.Operator, "ending somebody else's session", ticket.Terminate, audit.Terminate},
 	transporter.ActRead:      {spec.Limited, spec.Operator, "seeing somebody else's session", ticket.Read, ""},
@@ -131,7 +131,7 @@ func (c caller) allowed(r rule, req transporter.AuthorizeRequest) error {
 // complete reports what a request lacks for its action.
 func complete(r rule, req transporter.AuthorizeRequest) error {
 	switch {
-	case r.ticket == ticket.Start && req.Start == nil:
+	case r.ticket == ticket.Place && req.Start == nil:
 		return transporter.Errorf(transporter.Invalid, "say which application or command to start")
 	case r.others > 0 && !ticket.IsID(req.Session):
 		return transporter.Errorf(transporter.Invalid, "%q is not the id of a session", req.Session)
@@ -158,7 +158,7 @@ func (c caller) claimsFor(r rule, req transporter.AuthorizeRequest, now time.Tim
 	if r.ticket == ticket.Connect {
 		claims.Login, claims.Stamp = c.claims.ID, c.claims.Stamp
 	}
-	if r.ticket == ticket.Start {
+	if r.ticket == ticket.Place {
 		order, err := c.order(req.Start)
 		if err != nil {
 			return ticket.Claims{}, err

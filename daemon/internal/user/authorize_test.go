@@ -65,9 +65,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 		life   time.Duration
 		refuse string
 	}{
-		"start an app":            {start("start", transporter.StartRequest{App: "xterm"}), "lea", ticket.Start, time.Minute, ""},
-		"start a command":         {start("start", transporter.StartRequest{Command: "top"}), "fred", ticket.Start, time.Minute, `starting any command needs the permission level "full"`},
-		"start a command by name": {start("command", transporter.StartRequest{Command: "top"}), "fred", ticket.Start, time.Minute, `starting any command needs the permission level "full"`},
+		"start an app":            {start("start", transporter.StartRequest{App: "xterm"}), "lea", ticket.Place, time.Minute, ""},
+		"start a command":         {start("start", transporter.StartRequest{Command: "top"}), "fred", ticket.Place, time.Minute, `starting any command needs the permission level "full"`},
+		"start a command by name": {start("command", transporter.StartRequest{Command: "top"}), "fred", ticket.Place, time.Minute, `starting any command needs the permission level "full"`},
 		"connect to one's own":    {own("connect"), "lea", ticket.Connect, 30 * time.Second, ""},
 		"connect to another's":    {others("connect"), "anna", ticket.Connect, 30 * time.Second, `connecting to somebody else's session needs the permission level "admin"`},
 		"end one's own":           {own("terminate"), "lea", ticket.Terminate, time.Minute, ""},
@@ -139,7 +139,7 @@ func (r *rig) checkTicket(t *testing.T, reply transporter.AuthorizeReply, req tr
 	if !reflect.DeepEqual(got, want) || !ticket.IsID(got.ID) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if (reply.Order != nil) != (kind == ticket.Start) {
+	if (reply.Order != nil) != (kind == ticket.Place) {
 		t.Errorf("order %+v with a ticket of the kind %s", reply.Order, kind)
 	}
 }

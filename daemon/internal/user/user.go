@@ -192,6 +192,7 @@ func (u *User) serve() error {
 		transporter.Serve(u.conn, transporter.UserLogout, u.logout),
 		transporter.Serve(u.conn, transporter.UserApps, u.apps),
 		transporter.Serve(u.conn, transporter.UserAuthorize, u.authorize),
+		transporter.Serve(u.conn, transporter.UserPlace, u.place),
 		transporter.Serve(u.conn, transporter.UserStanding, u.standing),
 		transporter.Serve(u.conn, transporter.UserPrefers, u.preferences),
 	)

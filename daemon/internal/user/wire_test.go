@@ -59,7 +59,7 @@ func TestOverTheTransporter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.checkTicket(t, auth, transporter.AuthorizeRequest{Start: &transporter.StartRequest{ID: sid}}, ticket.Start, ticketTime)
+	r.checkTicket(t, auth, transporter.AuthorizeRequest{Start: &transporter.StartRequest{ID: sid}}, ticket.Place, ticketTime)
 	if _, err := transporter.Call(ctx, asker.Conn, transporter.UserLogout, transporter.LogoutRequest{Token: login.Token}); err != nil {
 		t.Error(err)
 	}

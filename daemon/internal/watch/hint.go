@@ -44,8 +44,11 @@ func (s scope) concerns(path string) bool {
 func (h *hints) take(e fsnotify.Event, now time.Time, s *settle) {
 	arrived := h.moved && e.Has(fsnotify.Create) // inotify tells both halves one after the other
 	h.moved = e.Has(fsnotify.Rename)
+	if !h.scope.concerns(e.Name) {
+		return
+	}
+	s.touch(e.Name)
 	switch {
-	case !h.scope.concerns(e.Name):
 	case arrived, e.Op == fsnotify.Chmod: // a secret's mode counts too
 		s.renamed(now)
 	default:

@@ -1,9 +1,9 @@
 package watch
 
 import (
-	"log/slog"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 
 	"github.com/fsnotify/fsnotify"
 
@@ -21,29 +21,42 @@ type reader struct {
 	notify  *fsnotify.Watcher // nil where there is no inotify
 	events  <-chan fsnotify.Event
 	watched map[string]bool
-	how     map[job]Reader
+	deaf    bool        // to what happens in some directory of the last set
+	lost    atomic.Bool // events were lost since the last look
+	known   fileset.Known
 	more    []string // the files outside that those of the last set name
 }
 
-// job is how to look.
-type job int
+// job is how to look, and what for.
+type job struct {
+	how     how
+	touched []string // the paths that events have named
+}
+
+type how int
 
 const (
-	thorough job = iota // all files are read
+	thorough how = iota // all files are read
 	glancing            // files that look as they did when they were read are not read again
+	touching            // what no event has named is not even looked at
 )
 
-// readers do each kind of job; they share what they know of the files.
-func readers(o Options) map[job]Reader {
-	if o.read != nil {
-		return map[job]Reader{thorough: o.read, glancing: o.read}
+// set reads the files as a job wants it.
+func (r *reader) set(j job, extra []string) (fileset.Set, []string, error) {
+	lost := r.lost.Swap(false)
+	switch {
+	case r.o.read != nil:
+		return r.o.read(r.o.Dir, extra...)
+	case j.how == thorough:
+		return r.known.ReadDirs(r.o.Dir, extra...)
+	case j.how == touching && !r.deaf && !lost:
+		return r.known.Touched(j.touched, r.o.Dir, extra...)
 	}
-	known := fileset.Known{Only: o.Only}
-	return map[job]Reader{thorough: known.ReadDirs, glancing: known.Glance}
+	return r.known.Glance(r.o.Dir, extra...)
 }
 
 func newReader(o Options) *reader {
-	r := &reader{o: o, how: readers(o), jobs: make(chan job, 1), results: make(chan result, 1), watched: map[string]bool{}, events: o.told}
+	r := &reader{o: o, known: fileset.Known{Only: o.Only}, jobs: make(chan job, 1), results: make(chan result, 1), watched: map[string]bool{}, deaf: true, events: o.told}
 	if o.Deaf {
 		return r
 	}
@@ -53,14 +66,15 @@ func newReader(o Options) *reader {
 		return r
 	}
 	r.notify, r.events = notify, notify.Events
-	go logErrors(notify.Errors, o.Log)
+	go r.miss(notify.Errors)
 	return r
 }
 
-// logErrors says what went wrong with the hints; the rescan makes up for it.
-func logErrors(errors <-chan error, log *slog.Logger) {
+// miss hears what went wrong with the hints; the next look, and the rescan, make up for it.
+func (r *reader) miss(errors <-chan error) {
 	for err := range errors {
-		log.Debug("file events", "err", err)
+		r.lost.Store(true)
+		r.o.Log.Debug("file events", "err", err)
 	}
 }
 
@@ -85,8 +99,9 @@ func (r *reader) read(j job) result {
 	for range maxTurns {
 		var dirs []string
 		var err error
-		if set, dirs, err = r.how[j](r.o.Dir, extra...); err != nil {
+		if set, dirs, err = r.set(j, extra); err != nil {
 			r.follow([]string{r.o.Dir, filepath.Dir(r.o.Dir)}) // where it comes back, if it is gone
+			r.lost.Store(true)                                 // what led here was not seen
 			return result{err: err}
 		}
 		r.more = r.o.More(set)
@@ -94,7 +109,7 @@ func (r *reader) read(j job) result {
 		if !r.follow(dirs) && slices.Equal(named, extra) {
 			break
 		}
-		extra, j = named, glancing // the files that were read just now count as read
+		extra, j = named, job{how: glancing} // the files that were read just now count as read
 	}
 	return result{set: set, scope: r.scope(extra)}
 }
@@ -125,6 +140,7 @@ func (r *reader) follow(dirs []string) (grown bool) {
 	if r.notify == nil {
 		return false
 	}
+	r.deaf = len(dirs) > maxDirs
 	dirs = dirs[:min(len(dirs), maxDirs)]
 	for dir := range r.watched {
 		if !slices.Contains(dirs, dir) {
@@ -136,6 +152,7 @@ func (r *reader) follow(dirs []string) (grown bool) {
 		// Adding again is free, and necessary where a directory was replaced by another of its name.
 		if r.notify.Add(dir) != nil {
 			delete(r.watched, dir)
+			r.deaf = true
 			continue
 		}
 		grown = grown || !r.watched[dir]

@@ -1,6 +1,9 @@
 package watch
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The pauses after which files count as settled.
 const (
@@ -13,6 +16,9 @@ const (
 	writeLimit = time.Second
 )
 
+// maxTouched is how many paths a look can be told of; beyond it every file is glanced at.
+const maxTouched = 16
+
 // settle decides when to look. It is pure: it is told what happened and when, and says
 // when a look is due. The zero value has nothing to look at.
 type settle struct {
@@ -21,6 +27,8 @@ type settle struct {
 	wrote bool      // somebody writes in place
 	seen  string    // the digest of a look that is to be confirmed by this one
 	doubt bool      // events are not all that this look is for
+
+	touched []string // what events have named since the last look
 }
 
 // renamed hears that a name came, went or changed hands.
@@ -48,12 +56,22 @@ func (s *settle) asked(now time.Time) {
 	}
 }
 
+// touch hears which path something has happened to.
+func (s *settle) touch(path string) {
+	if len(s.touched) <= maxTouched && !slices.Contains(s.touched, path) {
+		s.touched = append(s.touched, path)
+	}
+}
+
 // job is how to look: events tell which files have changed, and a rescan is there because they may not.
 func (s *settle) job() job {
-	if s.doubt || s.first.IsZero() {
-		return thorough
+	switch {
+	case s.doubt || s.first.IsZero():
+		return job{how: thorough}
+	case len(s.touched) > maxTouched:
+		return job{how: glancing}
 	}
-	return glancing
+	return job{touching, s.touched}
 }
 
 // hasty reports whether a look that found this digest came too early to be believed: what

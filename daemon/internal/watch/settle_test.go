@@ -1,6 +1,8 @@
 package watch
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -76,21 +78,29 @@ func TestSettleBelievesALook(t *testing.T) {
 func TestOnlyEventsMakeALookThatTrustsWhatIsKnown(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(0, 0)
+	renamed := func(s *settle, paths int) {
+		s.renamed(now)
+		for i := range paths {
+			s.touch(fmt.Sprint(i))
+			s.touch(fmt.Sprint(i)) // two events are one change
+		}
+	}
 	for name, c := range map[string]struct {
 		happens func(*settle)
 		want    job
 	}{
-		"a rescan":                {func(*settle) {}, thorough},
-		"a rename":                {func(s *settle) { s.renamed(now) }, glancing},
-		"a write in place":        {func(s *settle) { s.written(now) }, glancing},
-		"somebody asks":           {func(s *settle) { s.asked(now) }, thorough},
-		"a rename, and a request": {func(s *settle) { s.renamed(now); s.asked(now) }, thorough},
-		"a look to be confirmed":  {func(s *settle) { s.confirm(now, "x", settle{}) }, thorough},
+		"a rescan":                {func(*settle) {}, job{how: thorough}},
+		"a rename":                {func(s *settle) { renamed(s, 2) }, job{touching, []string{"0", "1"}}},
+		"a write in place":        {func(s *settle) { s.touch("a"); s.written(now) }, job{touching, []string{"a"}}},
+		"very many renames":       {func(s *settle) { renamed(s, maxTouched+100) }, job{how: glancing}},
+		"somebody asks":           {func(s *settle) { s.asked(now) }, job{how: thorough}},
+		"a rename, and a request": {func(s *settle) { renamed(s, 1); s.asked(now) }, job{how: thorough}},
+		"a look to be confirmed":  {func(s *settle) { s.confirm(now, "x", settle{}) }, job{how: thorough}},
 	} {
 		var s settle
 		c.happens(&s)
-		if got := s.job(); got != c.want {
-			t.Errorf("%s: job %d, want %d", name, got, c.want)
+		if got := s.job(); got.how != c.want.how || !slices.Equal(got.touched, c.want.touched) {
+			t.Errorf("%s: job %v, want %v", name, got, c.want)
 		}
 	}
 }

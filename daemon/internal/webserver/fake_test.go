@@ -269,7 +269,7 @@ func (f *fake) prefers(_ context.Context, r transporter.PreferencesRequest) (tra
 }
 
 var kindOf = map[transporter.Action]ticket.Kind{
-	transporter.ActStart: ticket.Start, transporter.ActConnect: ticket.Connect, transporter.ActRead: ticket.Read,
+	transporter.ActStart: ticket.Place, transporter.ActConnect: ticket.Connect, transporter.ActRead: ticket.Read,
 	transporter.ActTerminate: ticket.Terminate, transporter.ActDrain: ticket.Drain, transporter.ActMessage: ticket.Message,
 	transporter.ActBroadcast: ticket.Message, transporter.ActConfig: ticket.Config, transporter.ActLogLevel: ticket.LogLevel,
 }
@@ -323,7 +323,7 @@ func (f *fake) claims(pass string, kind ticket.Kind) (ticket.Claims, error) {
 }
 
 func (f *fake) start(_ context.Context, r transporter.TicketRequest) (transporter.Session, error) {
-	c, err := f.claims(r.Ticket, ticket.Start)
+	c, err := f.claims(r.Ticket, ticket.Place)
 	if err != nil {
 		return transporter.Session{}, err
 	}

@@ -2,10 +2,12 @@
 # What the packages do alike on every distribution when they are installed, and what is to be done again when something
 # was in the way then:
 #
-#	setup.sh node|transporter
+#	setup.sh common|node|transporter
+#
+# common is for all nodes, node for those that run sessions, which trust their own logins from then on.
 set -eu
 
-fx_role=${1:-node}
+fx_role=${1:-common}
 fx_again="/usr/lib/fastxd/setup.sh $fx_role"
 
 fx_say() { echo "fastxd: $*" >&2; }
@@ -31,35 +33,38 @@ fx_home() {
 # filled, since the mount would hide it.
 fx_mounted() {
 	if command -v findmnt >/dev/null && findmnt --fstab --target "$1" >/dev/null 2>&1 &&
-		[ "$(findmnt --fstab --noheadings --output TARGET --target "$1")" = "$1" ] && ! mountpoint -q "$1"; then
+		[ "$(findmnt --fstab --noheadings --output TARGET --target "$1")" = "$1" ] &&
+		! findmnt --kernel --raw --noheadings --output TARGET | grep -Fqx "$1"; then
 		fx_say "$1 is in /etc/fstab and not mounted; mount it, then run: $fx_again"
 		return 1
 	fi
 }
 
+# fx_as runs a program as the account fastx: root may have no rights on a share, not even to look.
+fx_as() { runuser -u fastx -- "$@"; }
+
 # fx_directory DIR makes DIR for the account fastx where it is missing, and says when it cannot be used. It returns whether
 # it can.
 fx_directory() {
 	fx_mounted "$1" || return
-	if [ ! -d "$1" ] && ! install -d -m 0755 -o fastx -g fastx "$1"; then
+	if [ ! -d "$1" ] && ! fx_as test -d "$1" && ! install -d -m 0755 -o fastx -g fastx "$1"; then
 		fx_say "$1 cannot be made; make it for the account fastx, then run: $fx_again"
 		return 1
 	fi
-	owner=$(stat -c %u "$1")
+	owner=$(stat -c %u "$1" 2>/dev/null || fx_as stat -c %u "$1")
 	if [ "$owner" != "$(id -u fastx)" ] && [ "$owner" != 0 ]; then
 		fx_say "$1 belongs to uid $owner and the account fastx here has $(id -u fastx); give both one number (see /usr/lib/sysusers.d/fastxd.conf), then run: $fx_again"
 		return 1
 	fi
 }
 
-# fx_secret makes the transporter's secret and configuration where there are none, as the account fastx: root may have
-# no rights on a share.
+# fx_secret makes the transporter's secret and configuration where there are none.
 fx_secret() {
 	if [ -e /etc/fastx/transporter-secret.ini ] && [ -e /etc/fastx/nats-server.conf ]; then
 		return
 	fi
 	code=0
-	runuser -u fastx -- fastxctl secret new --config-dir /etc/fastx || code=$?
+	fx_as fastxctl secret new --config-dir /etc/fastx || code=$?
 	case $code in
 	0 | 5) return ;; # 5: another transporter was first, and this one has its secret
 	esac
@@ -67,7 +72,31 @@ fx_secret() {
 	return 1
 }
 
-fx_account
+# fx_trust lets this node's fastxd-launchd start sessions for those who sign in here. What an administrator has made of the
+# directory of trusted keys afterwards is never changed.
+fx_trust() {
+	keys=/etc/fastx-launchd/keys.d
+	if [ -d "$keys" ]; then return; fi
+	code=0
+	fx_node_directories && install -d -m 0755 /etc/fastx-launchd "$keys" && fastxctl key show --install >/dev/null || code=$?
+	case $code in
+	0 | 6) return ;; # 6: this node signs no tickets; those that it is to trust are put there by hand
+	esac
+	rmdir "$keys" /etc/fastx-launchd 2>/dev/null || :
+	fx_say "no session can be started yet, since no key is trusted; mend what is said above, then run: $fx_again"
+	return 1
+}
+
+# fx_node_directories makes what the unit would make at its first start.
+fx_node_directories() {
+	[ -d /var/lib/fastx-local ] || install -d -m 0700 -o fastx -g fastx /var/lib/fastx-local
+}
+
+fx_account || { fx_say "the account fastx cannot be made; make it, then run: $fx_again"; exit 1; }
+if [ "$fx_role" = node ]; then
+	fx_trust
+	exit
+fi
 fx_home
 fx_ok=0
 fx_directory /etc/fastx || fx_ok=1

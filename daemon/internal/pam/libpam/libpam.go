@@ -54,7 +54,7 @@ type (
 	}
 	conversation struct {
 		talk uintptr
-		data unsafe.Pointer
+		_    unsafe.Pointer // for whoever talk belongs to
 	}
 )
 
