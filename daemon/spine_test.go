@@ -231,7 +231,7 @@ func TestANodeStartsWithoutItsShare(t *testing.T) {
 func TestTwoDaemonsDoNotShareANode(t *testing.T) {
 	t.Parallel()
 	n := startNode(t)
-	second := &node{api: newAPI(t), Root: n.Root, Env: n.Env}
+	second := &node{api: newAPI(t), Root: n.Root, Env: n.Env, bin: n.bin}
 	second.launch()
 	select {
 	case <-second.done:

@@ -128,9 +128,13 @@ func (p *pending) end(o outcome) {
 	}
 }
 
+// again ends the reply subject of a request that is sent once more. A transporter that lets each request be answered once
+// (allow_responses) takes a second one of the same subject for the answer to the first, and the answer for one too many.
+const again = "-"
+
 // answered takes a reply out of the inbox. One that comes too late finds no call.
 func (c *Conn) answered(_ *link, m *nats.Msg) {
-	p := c.calls.get(m.Subject[len(c.inbox):])
+	p := c.calls.get(strings.TrimSuffix(m.Subject[len(c.inbox):], again))
 	if p == nil {
 		return
 	}
@@ -162,7 +166,11 @@ func (c *Conn) roundTrip(ctx context.Context, deadline time.Time, m message) ([]
 // try sends m and waits for its outcome; none means that there was no connection, it
 // was lost, or the time is up.
 func (c *Conn) try(ctx context.Context, timeout <-chan time.Time, p *pending, m message) *outcome {
-	l, err := c.send(ctx, timeout, m)
+	reply := c.inbox + m.id
+	if p.sent > 0 {
+		reply += again
+	}
+	l, err := c.send(ctx, timeout, m, reply)
 	if err != nil {
 		return &outcome{err: Errorf(Unavailable, "the request cannot be sent: %s", err)}
 	}
@@ -188,13 +196,13 @@ func (c *Conn) try(ctx context.Context, timeout <-chan time.Time, p *pending, m 
 
 // send sends m by the first link that takes it, and returns that, borrowed; none means that
 // the time is up.
-func (c *Conn) send(ctx context.Context, timeout <-chan time.Time, m message) (*link, error) {
+func (c *Conn) send(ctx context.Context, timeout <-chan time.Time, m message, reply string) (*link, error) {
 	for {
 		l := c.borrow(ctx, timeout)
 		if l == nil {
 			return nil, nil
 		}
-		err := l.nc.PublishRequest(m.subject, c.inbox+m.id, m.frame)
+		err := l.nc.PublishRequest(m.subject, reply, m.frame)
 		if err == nil {
 			return l, nil
 		}

@@ -2,7 +2,9 @@ package transporter
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -335,5 +337,45 @@ func TestOnlyARoleThatMayAnnouncesNewFiles(t *testing.T) {
 		if who := <-heard; who != "inside" {
 			t.Errorf("%s was heard", who)
 		}
+	}
+}
+
+// TestASlowAnswerIsHeard: whoever takes so long that it is asked twice may answer each time, by a transporter that permits one
+// answer to each request, as fastxctl secret new has it.
+func TestASlowAnswerIsHeard(t *testing.T) {
+	t.Parallel()
+	manager, webserver := newKey(t), newKey(t)
+	once := user(manager, "manager")
+	once.Permissions.Publish.Allow = []string{"fx.v1.event.>"}
+	once.Permissions.Response = &server.ResponsePermission{MaxMsgs: 1, Expires: 2 * time.Minute}
+	r := newRemote(t, server.Options{Nkeys: []*server.NkeyUser{once, user(webserver, "webserver")}})
+	pair, err := nkeys.FromSeed([]byte(manager.seed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow, err := nats.Connect(r.srv.ClientURL(), nats.Nkey(manager.public, pair.Sign))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(slow.Close)
+	var asked []*nats.Msg
+	_, err = slow.Subscribe(echo.Subject, func(m *nats.Msg) {
+		if asked = append(asked, m); len(asked) < 2 {
+			return
+		}
+		for _, m := range asked {
+			var e envelope[ping]
+			_ = json.Unmarshal(m.Data, &e)
+			_ = m.Respond(fmt.Appendf(nil, `{"v":1,"id":%q,"body":{"n":2}}`, e.ID))
+		}
+	})
+	if err != nil || slow.Flush() != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second) // and asked again after two
+	defer cancel()
+	got, err := Call(ctx, openWith(t, Options{Role: spec.Webserver, Node: "n2", Settings: r.settings(spec.Seed{Current: webserver.seed})}), echo, ping{N: 1})
+	if err != nil || got.N != 2 {
+		t.Fatalf("got %+v, %v", got, err)
 	}
 }
