@@ -73,7 +73,7 @@ func TestReportConfigRename(t *testing.T) {
 		loop = append(loop, bare.latency(t, app(i%apps, i+1)))
 		nats = append(nats, hub.latency(t, i))
 	}
-	for i := range at(50, 2) {
+	for i := range at(300, 2) {
 		inPlace = append(inPlace, l.latency(t, app(i%apps, -i-1), func(f fileset.File) { l.dir.Truncate(f.Name, 0); l.dir.Write(f.Name, 0, f.Data) }))
 	}
 	line("config_rename_to_live_p50_ms", ms(centile(ours, 0.5)), ms(centile(loop, 0.5)), "files=500 peer-is=fsnotify+ini.v1")
