@@ -26,7 +26,7 @@ func TestANodeIsRenamedWhileASessionRuns(t *testing.T) {
 	n.Start()
 	s := n.StartSession(map[string]any{"app": "xterm"})
 	n.AwaitState(s.ID, transporter.Running)
-	before := n.awaitRecord(s.ID, "its supervisor", func(r *session.Record) bool { return r.Supervisor.PID > 0 })
+	before := n.awaitRecord(s.ID, "its start", func(r *session.Record) bool { return !r.Started.IsZero() })
 	token, url := n.Token(), n.URL
 	v := n.view(s.ID)
 	v.awaitColours(t, 2)
