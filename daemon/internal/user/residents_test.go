@@ -67,8 +67,9 @@ func (ns *nameService) lookup(ctx context.Context, database, key string) ([]byte
 	return []byte(ns.lines[database+" "+key]), ns.down
 }
 
-func TestWhatIsKnownOfAnAccountIsAnsweredFromMemory(t *testing.T) {
-	t.Parallel()
+// annIsIn has the account ann logged in by the machine.
+func annIsIn(t *testing.T) (*nameService, *rig, transporter.LoginReply) {
+	t.Helper()
 	ns := newNameService()
 	ns.add("ann", 5001)
 	r, _ := withMachine(t, ns)
@@ -76,6 +77,12 @@ func TestWhatIsKnownOfAnAccountIsAnsweredFromMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return ns, r, reply
+}
+
+func TestWhatIsKnownOfAnAccountIsAnsweredFromMemory(t *testing.T) {
+	t.Parallel()
+	ns, r, reply := annIsIn(t)
 	groups := func() string {
 		who, err := r.who(reply.Token)
 		if err != nil {
@@ -114,13 +121,7 @@ func TestAnAccountThatIsGoneOrAnotherLosesItsLogin(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ns := newNameService()
-			ns.add("ann", 5001)
-			r, _ := withMachine(t, ns)
-			reply, err := r.enter("ann")
-			if err != nil {
-				t.Fatal(err)
-			}
+			ns, r, reply := annIsIn(t)
 			change(ns)
 			r.clock.move(2 * residentAge)
 			until(t, "the login is refused", func() bool {
